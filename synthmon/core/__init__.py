@@ -1,0 +1,1 @@
+"""What a run means, told without a clock, a loop or a socket."""

@@ -1,0 +1,116 @@
+"""What a run means to do to the system under test, written down before it does it, so that it can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The head of a run's journal: enough to build its undo again after the process is gone."""
+
+    journey: str
+    version: str
+    system: str
+    base: str
+    started: datetime
+    location: str
+    names: Mapping[str, Any]  # run.*, identity.*, vars.*, case.* as rendered (secrets only as handles)
+    fence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One effect about to leave. `path` names the debt; `values` are the step's saved values known so far."""
+
+    path: str
+    order: int
+    key: str
+    tag: str
+    expires: datetime
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the answer of an effect taught: the values its undo needs."""
+
+    path: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A debt ended: `closed` (absence verified), `never_left` (nothing was sent), `expired` (not found by its ttl)."""
+
+    path: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run's record is safe in history."""
+
+
+Entry = Opened | Intent | Learned | Settled | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The append was refused: somebody else has written to this run since `after_seq`."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A slot that somebody took, and the run that was to fill it."""
+
+    journey: str
+    slot: datetime
+    location: str
+    run_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run whose journal is not ended: its entries in order, numbered from 1."""
+
+    run_id: str
+    entries: tuple[Entry, ...]
+
+
+class Journal(Protocol):
+    """Durable before it returns. Raises `OSError` when it cannot write; nothing may leave then."""
+
+    async def claim(self, claim: Claim) -> bool:
+        """Take a slot; False when it was taken before (by anyone, ever within retention)."""
+        ...
+
+    async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
+        """Append an entry after number `after_seq` (0: the first); answers its number."""
+        ...
+
+    async def keep_text(self, version: str, text: str) -> None:
+        """Keep a journey's text by its digest while a debt may refer to it."""
+        ...
+
+    async def text(self, version: str) -> str | None: ...
+
+    async def open_runs(self) -> Sequence[OpenRun]:
+        """Every run with an intent that is not settled, oldest first."""
+        ...
+
+    async def unrecorded(self) -> Sequence[Claim]:
+        """Claims that no record closed: runs that a dead process left."""
+        ...
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        """The slots' records are saved; the claims stay refused but no longer count as unrecorded."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,124 @@
+"""One run of a journey, and the record that is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from synthmon.core.door import Timing
+from synthmon.core.outcomes import Outcome, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who runs, for which slot. `id` is 32 hex digits and the W3C trace id; instants are UTC."""
+
+    id: str
+    journey: str
+    version: str  # the journey's digest
+    slot: datetime
+    started: datetime
+    location: str = ""
+    cause: str = "schedule"  # schedule | manual | replay
+    replay_of: str = ""
+
+    @property
+    def namespace(self) -> str:
+        """`syn-` and 16 hex digits: safe in a DNS label, an e-mail local part, a SQL value."""
+        return f"syn-{self.id[:16]}"
+
+    @property
+    def seed(self) -> int:
+        """The seed of every invented value, 63 bits."""
+        return int(self.id[16:], 16) >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRecord:
+    """One check as it was judged. `ok` None: not evaluated. `values`: (operand as written, its value as JSON)."""
+
+    text: str
+    place: str
+    ok: bool | None
+    values: tuple[tuple[str, str], ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One act of a step that was performed: a request, a look, an undo. `at_ms` counts from the start of the run."""
+
+    id: str  # the act's path: `invoice#2`, `invoice~undo1`
+    what: str  # `POST /orders → 201`
+    at_ms: float
+    took_ms: float
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    timing: Timing = Timing()
+    request: str = ""  # redacted, cut
+    answer: str = ""  # redacted, cut
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What became of one step. `latency_ms` is the step's own; a poll's is an interval (`latency_low_ms` … it)."""
+
+    id: str
+    kind: str
+    title: str
+    outcome: Outcome
+    reason: Reason = Reason.NONE
+    message: str = ""
+    at_ms: float = 0.0
+    latency_ms: float | None = None
+    latency_low_ms: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    checks: tuple[CheckRecord, ...] = ()
+    saved: Mapping[str, Any] = field(default_factory=dict)  # redacted
+    system: str = ""
+    lagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DebtRecord:
+    """What the run left behind or took back: `closed` (absence verified), `never_left` or `owed`."""
+
+    path: str
+    what: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything kept of one slot: of a run, or of a slot that had none (then `run_id` is empty and steps are none).
+
+    `slots` counts the slots that the record stands for: 1, or a whole gap (`missed`, reason `down`).
+    """
+
+    journey: str
+    slot: datetime
+    outcome: Outcome
+    reason: Reason
+    run_id: str = ""
+    version: str = ""
+    location: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    took_ms: float = 0.0  # forward steps and verify, clean-up apart
+    outcome_ms: float | None = None  # from the first byte that left to the last check that held
+    lateness_ms: float = 0.0  # start against slot
+    message: str = ""  # for a person: step, expected, seen
+    step: str = ""  # the step that decided
+    system: str = ""  # who is booked: the journey's own system, or the one `blame` names
+    steps: tuple[StepRecord, ...] = ()
+    verify: tuple[CheckRecord, ...] = ()
+    undo: tuple[Attempt, ...] = ()
+    debts: tuple[DebtRecord, ...] = ()
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    lagged: bool = False
+    slots: int = 1
+    cause: str = "schedule"
+    replay_of: str = ""

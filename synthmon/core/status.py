@@ -1,0 +1,74 @@
+"""What the daemon tells about a journey, and what may be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from synthmon.core.errors import Problem
+from synthmon.core.history import History
+from synthmon.core.journey import Journey
+from synthmon.core.run import Record
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyStatus:
+    """One journey as it stands. `recent` are the last records, newest first, without steps; at most 60."""
+
+    journey: Journey
+    paused: bool
+    running: bool
+    next_slot: datetime | None
+    recent: Sequence[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload changed; journeys with problems keep their old version."""
+
+    added: Sequence[str]
+    changed: Sequence[str]
+    removed: Sequence[str]
+    problems: Sequence[Problem]
+
+
+class Monitor(Protocol):
+    """The daemon as the page and the API see it."""
+
+    @property
+    def history(self) -> History: ...
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What was wrong with the files at the last load."""
+        ...
+
+    def journeys(self) -> Sequence[JourneyStatus]: ...
+
+    def journey(self, name: str) -> JourneyStatus | None: ...
+
+    async def run_now(self, name: str) -> str:
+        """Start one run outside the schedule; answers its id. Raises `LookupError`, or `Busy` when one is running."""
+        ...
+
+    def pause(self, name: str | None) -> None:
+        """Pause one journey, or all; survives a restart."""
+        ...
+
+    def resume(self, name: str | None) -> None: ...
+
+    async def reload(self) -> Reloaded: ...
+
+    def ready(self) -> tuple[bool, Mapping[str, Any]]:
+        """Whether journeys run as they should, and the facts behind it (for `/readyz`)."""
+        ...
+
+    def debts(self) -> Sequence[Mapping[str, Any]]:
+        """Open debts: journey, run, path, since, tries."""
+        ...
+
+
+class Busy(Exception):
+    """The journey is running already, or no place is free."""

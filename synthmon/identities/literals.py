@@ -1,0 +1,180 @@
+"""Which texts of a probe look like the property of a real person: a card, an account, an address, a key.
+
+Careful rather than complete: a finding stops a run, so ids, timestamps, UUIDs and hex must pass. Values are masked.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from synthmon.identities.checksums import iban_ok, luhn_ok
+from synthmon.identities.reserved import (
+    is_fictitious_phone,
+    is_reserved_email,
+    is_safe_iban,
+    is_safe_ssn,
+    is_test_card,
+)
+
+
+class LiteralKind(StrEnum):
+    CARD = "card number"
+    EMAIL = "e-mail address"
+    PHONE = "phone number"
+    IBAN = "bank account"
+    SSN = "social security number"
+    API_KEY = "API key"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsafe:
+    """A text that may be real: what it looks like, enough of it to find it, what to do, and where (0-based offset)."""
+
+    kind: LiteralKind
+    value_masked: str
+    remedy: str
+    at: int
+
+
+def find_unsafe_literals(text: str, owned_domains: Iterable[str] = ()) -> list[Unsafe]:
+    """Everything in `text` that looks live, by place. `owned_domains`: mail domains of the operator. No I/O."""
+    owned = tuple(owned_domains)
+    found = [*_keys(text), *_emails(text, owned)]
+    if any(char.isdigit() for char in text):
+        found += [*_cards(text), *_phones(text), *_ibans(text), *_ssns(text)]
+    return sorted(found, key=lambda unsafe: unsafe.at)
+
+
+# ISO/IEC 7812 issuer prefixes of the card networks and the lengths that they use.
+_NETWORKS = (
+    (re.compile(r"4"), (16, 19)),  # Visa; 13 digits only in groups, since that is also the length of an EAN
+    (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), (16,)),  # Mastercard
+    (re.compile(r"3[47]"), (15,)),  # American Express
+    (re.compile(r"30[0-5]|36|38|39"), (14, 16, 19)),  # Diners Club
+    (re.compile(r"6011|64[4-9]|65"), (16, 19)),  # Discover
+    (re.compile(r"35(2[89]|[3-8])"), (16, 19)),  # JCB
+    (re.compile(r"62"), (16, 17, 18, 19)),  # UnionPay
+    (re.compile(r"50|5[6-9]|6[37]"), (16, 18, 19)),  # Maestro
+)
+_EDGE = r"(?<![\w.+/=\-])", r"(?![\w\-]|\.\d)"
+_CARD = re.compile(
+    rf"(?<![\w+\-])(?<!\d\.)(?:\d{{13,19}}|\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{4}}(?:\1\d{{3}})?|\d{{4}}[ -]\d{{6}}[ -]\d{{4,5}}"
+    rf"|\d{{4}}[ -]\d{{3}}[ -]\d{{3}}[ -]\d{{3}}){_EDGE[1]}"
+)
+
+
+def _cards(text: str) -> Iterator[Unsafe]:
+    for match in _CARD.finditer(text):
+        digits = re.sub(r"\D", "", match[0])
+        grouped = len(digits) < len(match[0])
+        if _in_a_network(digits, grouped) and luhn_ok(digits) and not is_test_card(digits):
+            remedy = "Use a test number that your payment provider publishes, such as 4242 4242 4242 4242, or identity.card."
+            yield Unsafe(LiteralKind.CARD, f"{digits[:4]}…{digits[-2:]}", remedy, match.start())
+
+
+def _in_a_network(digits: str, grouped: bool) -> bool:
+    if len(digits) == 13:
+        return grouped and digits[0] == "4"
+    return any(prefix.match(digits) and len(digits) in lengths for prefix, lengths in _NETWORKS)
+
+
+# The last label has letters only, so that versions (`pkg@1.2.3`) and addresses in numbers are not mail.
+_EMAIL = re.compile(r"(?P<local>[\w.+%&'*~|}-]*[\w}])@(?P<domain>(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24})(?![\w-])")
+_USERINFO = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/@]*$", re.IGNORECASE)
+_SCP_PATH = re.compile(r":[\w~./-]+")
+
+
+def _emails(text: str, owned: tuple[str, ...]) -> Iterator[Unsafe]:
+    if "@" not in text:
+        return
+    for match in _EMAIL.finditer(text):
+        if is_reserved_email(f"x@{match['domain']}", owned):
+            continue
+        if _USERINFO.search(text[: match.start("domain") - 1]) or _SCP_PATH.match(text, match.end()):
+            continue  # https://user@host and git@host:path name a machine, not a mail box
+        remedy = "Use identity.email, an address below example.com, or name the domain as your own."
+        yield Unsafe(LiteralKind.EMAIL, f"{match['local'][:1]}…@{match['domain']}", remedy, match.start())
+
+
+# ITU-T E.164 country codes by length; a number after 00 is taken for a phone only if it is long or written in groups.
+_CALLING_CODE = re.compile(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|2[1-69]\d|3[578]\d|42\d|5[09]\d|6[7-9]\d|8[058]\d|9[679]\d")
+_PHONE = re.compile(r"(?<![\w+.\-=/])(?P<lead>\+|00[ -]?)(?P<rest>[1-9](?:[ .\-]?\(?\d\)?){6,17})(?![\w:+]|[.\-]\d)")
+
+
+def _phones(text: str) -> Iterator[Unsafe]:
+    for match in _PHONE.finditer(text):
+        digits = re.sub(r"\D", "", match["rest"].replace("(0)", ""))
+        bare = match["rest"].isdigit()
+        if match["lead"] != "+" and bare and len(digits) < 11:
+            continue
+        if _diallable(digits) and not is_fictitious_phone(f"+{digits}"):
+            remedy = "Use identity.phone, or a number that the country's regulator keeps for fiction."
+            yield Unsafe(LiteralKind.PHONE, f"+{digits[:3]}…{digits[-2:]}", remedy, match.start())
+
+
+def _diallable(digits: str) -> bool:
+    if digits[0] == "1":  # the North American plan: ten digits, neither area nor exchange begins with 0 or 1
+        return re.fullmatch(r"1[2-9]\d\d[2-9]\d{6}", digits) is not None
+    return 8 <= len(digits) <= 15 and _CALLING_CODE.match(digits) is not None
+
+
+# IBAN registry (SWIFT, ISO 13616): length by country.
+_IBAN_LENGTHS = {
+    country: int(length)
+    for length, countries in (
+        row.split(":")
+        for row in (
+            "15:NO 16:BE 18:DK FO FI GL NL 19:MK SI 20:AT BA EE KZ LT LU XK 21:CH HR LI LV 22:BG BH CR DE GB GE IE ME RS "
+            "23:AE GI IL IQ OM TL 24:AD CZ ES MD PK RO SA SE SK TN VG 25:LY PT ST 26:IS TR 27:FR GR IT MC SM "
+            "28:AL AZ BY CY DO GT HU LB PL SV 29:BR EG PS QA UA 30:JO KW MU 31:MT SC 32:LC"
+        ).replace(" ", ",").replace(",1", " 1").replace(",2", " 2").replace(",3", " 3").split(" ")
+    )
+    for country in countries.split(",")
+}
+_IBAN = re.compile(r"(?<![\w-])[A-Z]{2}\d{2}(?:[A-Z0-9]{11,28}|(?: [A-Z0-9]{4}){2,6}(?: [A-Z0-9]{1,4})?)(?![\w-])")
+
+
+def _ibans(text: str) -> Iterator[Unsafe]:
+    for match in _IBAN.finditer(text):
+        compact = match[0].replace(" ", "")
+        if _IBAN_LENGTHS.get(compact[:2]) == len(compact) and iban_ok(compact) and not is_safe_iban(compact):
+            remedy = "Use identity.iban, or GB82 WEST 1234 5698 7654 32, which belongs to no bank."
+            yield Unsafe(LiteralKind.IBAN, f"{compact[:4]}…{compact[-2:]}", remedy, match.start())
+
+
+_SSN = re.compile(r"(?<![\w.\-/])\d{3}-\d{2}-\d{4}(?![\w\-]|\.\d)")
+
+
+def _ssns(text: str) -> Iterator[Unsafe]:
+    for match in _SSN.finditer(text):
+        if not is_safe_ssn(match[0]):
+            remedy = "Use identity.ssn, or a number with area 000 or 666, which is never given."
+            yield Unsafe(LiteralKind.SSN, f"•••-••-{match[0][-2:]}", remedy, match.start())
+
+
+_KEYS = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"(?P<stripe>[srp]k_live_)[A-Za-z0-9]{10,}"
+    r"|(?P<aws>A(?:KIA|SIA))[A-Z2-7]{16}(?![A-Za-z0-9])"
+    r"|(?P<slack>xox[abeoprs]-)[A-Za-z0-9-]{10,}"
+    r"|(?P<github>gh[opsur]_)[A-Za-z0-9]{30,}"
+    r"|(?P<github_fine>github_pat_)[A-Za-z0-9_]{30,}"
+    r"|(?P<gitlab>glpat-)[A-Za-z0-9_-]{20,}"
+    r"|(?P<google>AIza)[A-Za-z0-9_-]{35}"
+    r"|(?P<sendgrid>SG\.)[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
+    r"|(?P<openai>sk-(?:ant-|proj-)?)[A-Za-z0-9_-]{32,}"
+    r"|(?P<npm>npm_)[A-Za-z0-9]{36}"
+    r"|(?P<pypi>pypi-)AgE[A-Za-z0-9_-]{30,}"
+    r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)"
+    r")"
+)
+
+
+def _keys(text: str) -> Iterator[Unsafe]:
+    for match in _KEYS.finditer(text):
+        if match[0].endswith("EXAMPLE"):  # AKIAIOSFODNN7EXAMPLE, the key of Amazon's documentation
+            continue
+        prefix = match[match.lastgroup or 0]
+        remedy = "Move it to secrets: as env: or file:, and replace the key, since it stood in a file."
+        yield Unsafe(LiteralKind.API_KEY, f"{prefix}•••", remedy, match.start())
