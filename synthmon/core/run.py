@@ -35,6 +35,18 @@ class Run:
         return int(self.id[16:], 16) >> 1
 
 
+def run_names(run: Run) -> dict[str, Any]:
+    """`run.*` as expressions see it."""
+    return {
+        "run.id": run.id,
+        "run.namespace": run.namespace,
+        "run.started": run.started,
+        "run.slot": run.slot,
+        "run.location": run.location,
+        "run.seed": run.seed,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class CheckRecord:
     """One check as it was judged. `ok` None: not evaluated. `values`: (operand as written, its value as JSON)."""

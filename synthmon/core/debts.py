@@ -1,0 +1,285 @@
+"""How an effect is taken back: learn what was made, undo it, and believe only in verified absence.
+
+The same strands serve a run that ends, and a later process that finds the run's journal (`owed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from synthmon.core.acts import Do, Note, Seen, Wake
+from synthmon.core.door import Trouble
+from synthmon.core.expressions import ExpressionError, Scope
+from synthmon.core.intents import Intent, Learned, Opened, OpenRun, Settled
+from synthmon.core.journey import Journey, Look, Spec, Step, Undo
+from synthmon.core.judge import judge, saved
+from synthmon.core.outcomes import Reason
+from synthmon.core.reactor import Reactor, Strand
+from synthmon.core.run import Attempt, Run, run_names
+
+DOUBT_S = 2.0  # how long clean-up waits for the answer of an effect that is in flight
+TRIES = 3
+FIRST_WAIT_S = 0.3
+_ABSENT = (404, 410)
+_REFUSED = frozenset(range(400, 500)) - {408, 409, 425, 429}  # the target says: I did not do it
+
+
+@dataclass(slots=True)
+class Debt:
+    """One effect to take back. `path` is the step's path (`invoice`, or `invoice#2` of a poll)."""
+
+    path: str
+    step: Step
+    undo: Undo
+    key: str
+    order: int
+    names: dict[str, Any]  # all that undo, find, gone and the repeated create read, as far as known
+    expires: datetime
+    state: str = "owed"
+    proven: bool = False  # it is known whether the effect happened: answered, found, repeated, or undone with success
+    refused: bool = False  # it was answered with a clear no
+    absent: bool = False  # the last look at it found nothing
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The step's own saved names that undo or gone read and nobody knows yet."""
+        wanted = self.undo.spec.refs | (self.undo.gone.spec.refs if self.undo.gone else frozenset())
+        return frozenset(name for name in wanted if name.startswith(f"{self.step.id}.")) - self.names.keys()
+
+
+class Clean(Reactor):
+    """A reactor that knows how to repay. `begin_s` and `began` are the same instant on both clocks."""
+
+    def __init__(self, now_s: float, began: datetime) -> None:
+        super().__init__(now_s)
+        self.begin_s, self.began = now_s, began
+        self.debts: list[Debt] = []
+
+    @property
+    def now(self) -> datetime:
+        """The wall clock's reading, carried forward by the monotonic clock."""
+        return self.began + timedelta(seconds=self.now_s - self.begin_s)
+
+    def repay_all(self) -> Strand:
+        """Last sent first, across branches; one that fails does not stop the others."""
+        for debt in sorted(self.debts, key=lambda d: d.order, reverse=True):
+            if debt.state == "owed":
+                yield from self._repay(debt)
+            if debt.state == "owed" and debt.absent and self.now >= debt.expires:
+                self.settle(debt, "expired")
+
+    def learn(self, debt: Debt, values: Mapping[str, Any]) -> None:
+        """The answer of an effect, or a find, taught values: into the journal with those that clean-up reads."""
+        kept = {f"{debt.step.id}.{name}": value for name, value in values.items()}
+        kept = {name: value for name, value in kept.items() if name in clean_up_refs(debt.step)}
+        if not debt.proven or any(debt.names.get(name) != value for name, value in kept.items()):
+            debt.names.update(kept)
+            debt.proven = True
+            self.ask(Note(f"{debt.path}~learned", Learned(debt.path, kept)))
+
+    def settle(self, debt: Debt, how: str) -> None:
+        """The debt is no more."""
+        debt.state = how
+        self.ask(Note(f"{debt.path}~settled", Settled(debt.path, how)))
+
+    def _repay(self, debt: Debt) -> Strand:
+        yield from self._wait_for_flight(debt)
+        if debt.state != "owed":
+            return
+        if debt.missing and debt.step.repeatable and not debt.refused:
+            yield from self._repeat(debt)
+        if debt.missing and debt.undo.find:
+            yield from self._find(debt, debt.undo.find)
+        if debt.state != "owed":
+            return
+        if not debt.missing:
+            yield from self._undo(debt)
+        elif debt.refused and not debt.undo.find:
+            self.settle(debt, "closed")
+
+    def _wait_for_flight(self, debt: Debt) -> Strand:
+        flying = [act_id for act_id in flight_ids(debt) if self.is_open(act_id)]
+        for act_id in flying:
+            self.ask(Wake(f"{act_id}~doubt", self.now_s + DOUBT_S))
+            seen = yield from self.wait(act_id, f"{act_id}~doubt")
+            self.cancel(f"{act_id}~doubt")
+            self.cancel(act_id)
+            if seen.id == act_id:
+                assert debt.step.spec is not None  # only a step with a spec can owe
+                self.answer(debt, seen, debt.step.spec.see(None, seen.answer) if seen.trouble is None else {})
+
+    def answer(self, debt: Debt, seen: Seen, names: Mapping[str, Any]) -> None:
+        """The answer of the effect itself, come in time or during clean-up, and the names that it offers."""
+        if seen.trouble is not None:
+            if not seen.trouble.sent and not debt.attempts:
+                self.settle(debt, "never_left")
+            return
+        debt.refused = names.get("status") in _REFUSED
+        values: dict[str, Any] = {}
+        for name, expression in debt.step.save:
+            try:
+                values[name] = expression.value(Scope({**debt.names, **names}))
+            except ExpressionError:
+                continue  # it taught less than hoped for: find will be asked
+        self.learn(debt, values)
+
+    def _repeat(self, debt: Debt) -> Strand:
+        assert debt.step.spec is not None  # only a step with a spec can owe
+        for n in range(1, TRIES + 1):
+            seen = yield from self._act(debt, f"repeat{n}", debt.step.spec, effect=True, key=debt.key)
+            if seen.trouble is None:
+                self.answer(debt, seen, debt.step.spec.see(None, seen.answer))
+            if not debt.missing or debt.refused:
+                return
+            yield from self._pause(debt, f"repeat{n}", n)
+
+    def _find(self, debt: Debt, find: Look) -> Strand:
+        for n in range(1, TRIES + 1):
+            found = yield from self._look(debt, f"find{n}", find)
+            if found is not None:
+                debt.absent = not found
+                if found:
+                    self.learn(debt, found)
+                    return
+                if debt.refused:  # it said no, and nothing is there
+                    self.settle(debt, "closed")
+                    return
+            yield from self._pause(debt, f"find{n}", n)
+
+    def _undo(self, debt: Debt) -> Strand:
+        for n in range(1, TRIES + 1):
+            seen = yield from self._act(debt, f"undo{n}", debt.undo.spec, effect=True)
+            if seen.trouble is None:
+                status = debt.undo.spec.see(None, seen.answer).get("status")
+                done = not isinstance(status, int) or status < 300 or status in _ABSENT
+                debt.proven = debt.proven or (done and status not in _ABSENT)
+                debt.absent = done and (yield from self._gone(debt, n, status))
+                if debt.absent and debt.proven:
+                    self.settle(debt, "closed")
+                if debt.absent:
+                    return  # not proven: the effect may still be on its way, so the debt stays until its ttl
+            if n < TRIES:
+                yield from self._pause(debt, f"undo{n}", n)
+
+    def _gone(self, debt: Debt, n: int, status: object) -> Strand:
+        """Whether absence is verified: by `gone`, by an empty `find`, or by a repeated undo that says 404 or 410."""
+        undo = debt.undo
+        if undo.unchecked:
+            return True
+        if undo.gone is None and undo.find is None:
+            if n > 1 and status in _ABSENT:
+                return True
+            seen = yield from self._act(debt, f"undo{n}again", undo.spec, effect=True)
+            return seen.trouble is None and undo.spec.see(None, seen.answer).get("status") in _ABSENT
+        for look in range(1, TRIES + 1):
+            if undo.gone is not None:
+                found = yield from self._look(debt, f"gone{n}{'' if look == 1 else chr(96 + look)}", undo.gone)
+                absent = found == {"ok": True}
+            else:
+                assert undo.find is not None
+                found = yield from self._look(debt, f"absent{n}{'' if look == 1 else chr(96 + look)}", undo.find)
+                absent = found == {}
+            if absent:
+                return True
+            if look < TRIES:
+                yield from self._pause(debt, f"gone{n}{look}", look)
+        return False
+
+    def _look(self, debt: Debt, word: str, look: Look) -> Strand:
+        """A read of clean-up: what it saved (`{}`: a key is missing), `{"ok": …}` for checks, None for trouble."""
+        seen = yield from self._act(debt, word, look.spec)
+        if seen.trouble is not None:
+            return None
+        names = look.spec.see(None, seen.answer)
+        scope = Scope({**debt.names, **names})
+        if look.expect and not look.save:
+            return {"ok": judge(look.expect, scope).ok}
+        if isinstance(names.get("status"), int) and names["status"] in _ABSENT:
+            return {}
+        if isinstance(names.get("status"), int) and names["status"] >= 400:
+            return None
+        try:
+            return {name: value for name, value in saved(look.save, scope).items() if value is not None}
+        except ExpressionError as error:
+            return {} if error.missing else None
+
+    def _act(self, debt: Debt, word: str, spec: Spec, effect: bool = False, key: str | None = None) -> Strand:
+        act_id = f"{debt.path}~{word}"
+        asked_s = self.now_s
+        try:
+            request = spec.render(Scope(debt.names))
+        except ExpressionError as error:
+            return Seen(act_id, self.now_s, trouble=Trouble(Reason.EXPRESSION, str(error), sent=False))
+        timeout_s = debt.step.timeout_s
+        self.ask(Do(act_id, spec.kind, request, debt.step.system, timeout_s, effect, key or f"{debt.key}-{word}"))
+        seen = yield from self.wait(act_id)
+        debt.attempts.append(attempt(act_id, spec, request, seen, asked_s, self.begin_s))
+        return seen
+
+    def _pause(self, debt: Debt, word: str, n: int) -> Strand:
+        yield from self.sleep(f"{debt.path}~{word}~wait", self.now_s + FIRST_WAIT_S * 2 ** (n - 1))
+
+
+def owed(run: OpenRun, journey: Journey, now_s: float, now: datetime) -> Clean:
+    """Take up the debts of a run whose process is gone, from its journal alone; begin with `drain`."""
+    clean = Clean(now_s, now)
+    clean.debts = list(debts_of(run, journey))
+    clean.spawn("undo", clean.repay_all())
+    return clean
+
+
+def debts_of(run: OpenRun, journey: Journey) -> Iterator[Debt]:
+    """The debts that a journal leaves open. A step that the journey no longer has is left out: its debt stays open."""
+    head: Mapping[str, Any] = {}
+    intents: dict[str, Intent] = {}
+    learned: dict[str, dict[str, Any]] = {}
+    settled: set[str] = set()
+    for entry in run.entries:
+        match entry:
+            case Opened():
+                slot = datetime.fromisoformat(entry.names.get("run.slot", entry.started.isoformat()))
+                made = Run(run.run_id, entry.journey, entry.version, slot, entry.started, entry.location)
+                head = {**entry.names, **run_names(made)}
+            case Intent():
+                intents[entry.path] = entry
+            case Learned():
+                learned.setdefault(entry.path, {}).update(entry.values)
+            case Settled():
+                settled.add(entry.path)
+    steps = {step.id: step for step in journey.walk()}
+    for path, intent in intents.items():
+        step = steps.get(path.partition("#")[0])
+        if path in settled or step is None or step.undo is None:
+            continue
+        known = {**head, **intent.values, **learned.get(path, {})}
+        yield Debt(path, step, step.undo, intent.key, intent.order, known, intent.expires, proven=path in learned)
+
+
+def clean_up_refs(step: Step) -> frozenset[str]:
+    """Every name that undo, find and gone of a step read, and its create where it may be repeated."""
+    if step.undo is None:
+        return frozenset()
+    looks = [look for look in (step.undo.find, step.undo.gone) if look]
+    wanted = step.undo.spec.refs.union(*(look.spec.refs for look in looks))
+    wanted = wanted.union(*(e.refs for look in looks for _, e in look.save))
+    wanted = wanted.union(*(c.expression.refs for look in looks for c in look.expect))
+    return wanted | step.spec.refs if step.repeatable and step.spec else wanted
+
+
+def attempt(act_id: str, spec: Spec, request: Any, seen: Seen, asked_s: float, begin_s: float) -> Attempt:
+    """What is kept of one act."""
+    timing = seen.trouble.timing if seen.trouble else getattr(seen.answer, "timing", None)
+    took_ms = timing.total_ms if timing and timing.total_ms else (seen.at_s - asked_s) * 1e3
+    kept = Attempt(act_id, spec.describe(request, seen.answer), (asked_s - begin_s) * 1e3, took_ms)
+    if seen.trouble:
+        kept = replace(kept, reason=seen.trouble.reason, detail=seen.trouble.detail)
+    return replace(kept, timing=timing) if timing else kept
+
+
+def flight_ids(debt: Debt) -> tuple[str, ...]:
+    """The ids under which the effect itself may be in flight: `invoice#1` … for `invoice`, `invoice#2` for itself."""
+    return (debt.path,) if "#" in debt.path else tuple(f"{debt.path}#{n}" for n in range(1, 12))

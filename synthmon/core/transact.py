@@ -1,0 +1,297 @@
+"""What a run means: a journey's steps, checks, deadlines and clean-up, as a conversation of acts and seens.
+
+`Transaction` takes every fact with its time and answers what to do next; the verdict is a function of the journey and
+of what was fed, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from synthmon.core.acts import DEADLINE, INTERRUPT, Act, Do, Seen, Wake
+from synthmon.core.course import Course, Look
+from synthmon.core.debts import Clean, Debt, attempt, clean_up_refs, flight_ids
+from synthmon.core.door import Trouble
+from synthmon.core.expressions import ExpressionError, Scope
+from synthmon.core.intents import Intent, Opened
+from synthmon.core.journey import Journey, Retry, Step, Within
+from synthmon.core.judge import judge, saved
+from synthmon.core.outcomes import Outcome, Reason, outcome_of
+from synthmon.core.reactor import Stopped, Strand
+from synthmon.core.run import CheckRecord, Run, run_names
+from synthmon.core.secrets import SecretError, Vault
+
+FIRST_POLL_S, LAST_POLL_S, POLL_GROWTH = 0.2, 2.0, 1.6
+LAST_LOOK_MARGIN_S = 0.05  # the last look of a poll is asked for this long before its end, so that it leaves in time
+RETRY_WAIT_S = 0.2
+
+
+class Transaction(Clean):
+    """One run of one journey. Feed it until `done`; then `core.verdict.record` tells how it went.
+
+    `names` are `identity.*` and `secret.*` (sealed); `run.*`, `case.*` and `vars.*` are made here.
+    """
+
+    def __init__(self, journey: Journey, run: Run, names: Mapping[str, Any], vault: Vault, now_s: float) -> None:
+        super().__init__(now_s, run.started)
+        self.journey, self.run, self.vault = journey, run, vault
+        self.names: dict[str, Any] = {**run_names(run), **names}
+        self.names.update((f"case.{name}", value) for name, value in journey.case.items())
+        self.vars: dict[str, Any] = {}
+        self.courses: dict[str, Course] = {}
+        self.verified: tuple[CheckRecord, ...] = ()
+        self.sent_s: dict[str, float] = {}  # step id -> the first byte of its first attempt that left
+        self.stopped: Reason = Reason.NONE
+        self.trouble: tuple[Reason, str] = (Reason.NONE, "")  # what ended the run outside of any step
+        self.forward_end_s: float | None = None
+        self._order = 0
+        self._scope: Scope | None = None
+
+    def start(self) -> tuple[Act, ...]:
+        """The first acts."""
+        self.ask(Wake(DEADLINE, self.now_s + self.journey.deadline_s))
+        self.spawn("main", self._main())
+        return self.drain()
+
+    def opened(self) -> Opened:
+        """The head of the run's journal."""
+        run, journey = self.run, self.journey
+        own = {"run", *self.courses}  # run.* is made again from its parts, saved values come with each intent
+        kept = {name: value for name, value in self.names.items() if name.partition(".")[0] not in own}
+        kept["run.slot"] = run.slot.isoformat()
+        return Opened(journey.name, journey.digest, journey.system, "", run.started, run.location, kept)
+
+    def heard(self, seen: Seen) -> bool:
+        """The deadline and the interrupt stop what goes forward, once; clean-up goes on."""
+        if seen.id in (DEADLINE, INTERRUPT) and self.forward_end_s is None:
+            self.stopped = Reason.DEADLINE if seen.id == DEADLINE else Reason.INTERRUPTED
+            self.stop(*[name for name in self.strands() if name != "main"], "main")
+        return seen.id in (DEADLINE, INTERRUPT)
+
+    # the story of a run ------------------------------------------------------------------------------------------
+
+    def _main(self) -> Strand:
+        try:
+            if self._fill_vars() and (yield from self._steps(self.journey.steps)):
+                self.verified = judge(self.journey.verify, self._now_scope()).checks
+        except Stopped:
+            pass  # deadline or interrupt: what is left is clean-up
+        self.forward_end_s = self.now_s
+        owing = {act_id for debt in self.debts for act_id in flight_ids(debt)}
+        for act in self.open_acts():
+            if act.id not in owing:
+                self.cancel(act.id)
+        self.spawn("undo", self.repay_all())
+
+    def _fill_vars(self) -> bool:
+        for name, template in self.journey.vars:
+            try:
+                self.vars[name] = self.names[f"vars.{name}"] = template.render(self._now_scope())
+            except ExpressionError as error:
+                self.trouble = (Reason.EXPRESSION, f"vars.{name}: {error}")
+                return False
+            self._scope = None
+        return True
+
+    def _steps(self, steps: tuple[Step, ...]) -> Strand:
+        for step in steps:
+            branches = step.together or (step,)
+            for branch in branches:
+                self.courses[branch.id] = Course(branch, self.now_s)
+            if not step.together:
+                yield from self._step(step)
+            elif self._wanted(step, *(self.courses[branch.id] for branch in branches)):
+                for branch in branches:
+                    self.spawn(branch.id, self._step(branch))
+                for branch in branches:
+                    yield from self.wait(f"@{branch.id}")
+            for branch in branches:  # what siblings saved is seen by later steps only
+                self._keep(self.courses[branch.id])
+            if any(self.courses[branch.id].outcome in (Outcome.FAILED, Outcome.UNKNOWN) for branch in branches):
+                return False
+        return True
+
+    def _wanted(self, step: Step, *courses: Course) -> bool:
+        """Whether `when` says yes; if not, the courses are over."""
+        try:
+            wanted = step.when is None or step.when.value(self._now_scope()) is True
+        except ExpressionError as error:
+            for course in courses:
+                course.end(Outcome.UNKNOWN, Reason.EXPRESSION, self.now_s, f"when: {error}")
+            return False
+        if not wanted:
+            for course in courses:
+                course.skip()
+        return wanted
+
+    # one step ----------------------------------------------------------------------------------------------------
+
+    def _step(self, step: Step) -> Strand:
+        course = self.courses[step.id]
+        course.begun_s = self.now_s
+        if not self._wanted(step, course):
+            return
+        try:
+            yield from self._act_on(step, course)
+        except Stopped:
+            last = f"; the last look: {course.judged.message}" if course.judged.message else ""
+            said = f"still going when {self._stop_words()}{last}"
+            course.end(outcome_of(self.stopped), self.stopped, self.now_s, said)
+            raise
+
+    def _stop_words(self) -> str:
+        if self.stopped is Reason.DEADLINE:
+            return f"the run's deadline of {self.journey.deadline_s:g}s passed"
+        return "the run was interrupted"
+
+    def _act_on(self, step: Step, course: Course) -> Strand:
+        if step.pause_s is not None:
+            yield from self.sleep(f"{step.id}~pause", self.now_s + step.pause_s)
+            course.end(Outcome.PASSED, Reason.NONE, self.now_s)
+        elif step.within is None:
+            yield from self._once(step, course)
+        else:
+            yield from self._poll(step, course, step.within)
+
+    def _once(self, step: Step, course: Course) -> Strand:
+        retry = step.retry or Retry(0, frozenset())
+        for n in range(1, retry.times + 2):
+            look = yield from self._look_at(step, course, n, key_path=step.id)
+            if look.ok:
+                course.hold(look, self.now_s, flaky=n > 1)
+                return
+            if n > retry.times or not look.wakes(retry.on):
+                course.end(look.outcome, look.reason, self.now_s, look.message, look)
+                return
+            yield from self.sleep(f"{step.id}#{n}~again", self.now_s + RETRY_WAIT_S * 2 ** (n - 1))
+
+    def _poll(self, step: Step, course: Course, within: Within) -> Strand:
+        begin_s = self.now_s
+        if within.after is not None:
+            trigger = self.courses.get(within.after)
+            if trigger is not None and trigger.outcome is Outcome.SKIPPED:
+                course.skip()
+                return
+            if within.after not in self.sent_s:
+                course.end(Outcome.UNKNOWN, Reason.NEVER_SENT, self.now_s, f"{within.after} never left")
+                return
+            begin_s = self.sent_s[within.after]
+        end_s, last_s = begin_s + within.limit_s, begin_s + within.limit_s + within.grace_s
+        course.counted_from_s = begin_s
+        planned_s, in_time, n = self.now_s, False, 0
+        pause_s = within.poll_s or FIRST_POLL_S
+        while True:
+            n += 1
+            path = f"{step.id}#{n}"
+            look = yield from self._look_at(step, course, n, key_path=path)
+            ours_late = planned_s <= end_s < look.sent_s  # we meant to look in time, and did not
+            in_time = in_time or look.sent_s <= end_s
+            if look.ok and look.sent_s <= end_s:
+                course.hold(look, self.now_s)
+                return
+            if look.ok:
+                late = in_time and not ours_late
+                said = f"it held {look.sent_s - begin_s:.1f}s after the start of its {within.limit_s:g}s"
+                reason = Reason.LATE if late else Reason.LOOKED_TOO_LATE
+                course.end(Outcome.FAILED if late else Outcome.UNKNOWN, reason, self.now_s, said, look)
+                return
+            if not in_time:
+                said = "the first look came after its time was over"
+                course.end(Outcome.UNKNOWN, Reason.LOOKED_TOO_LATE, self.now_s, said, look)
+                return
+            course.missed_s = look.sent_s
+            next_s = self._next_look_s(pause_s, end_s, last_s)
+            if next_s is None:
+                reason = Reason.LOST if look.reason is Reason.EXPECTATION else look.reason
+                said = f"not within {within.limit_s:g}s ({n} looks): {look.message}"
+                course.end(look.outcome, reason, self.now_s, said, look)
+                return
+            planned_s = next_s
+            yield from self.sleep(f"{path}~again", planned_s)
+            if within.poll_s is None:
+                pause_s = min(pause_s * POLL_GROWTH, LAST_POLL_S)
+
+    def _next_look_s(self, pause_s: float, end_s: float, last_s: float) -> float | None:
+        """When to look again: after a pause, once more just before the end, then through the grace; None: no more."""
+        final_s = end_s - LAST_LOOK_MARGIN_S
+        if self.now_s < final_s:
+            return min(self.now_s + pause_s, final_s)
+        return self.now_s + pause_s if self.now_s + pause_s <= last_s else None
+
+    # one look ----------------------------------------------------------------------------------------------------
+
+    def _look_at(self, step: Step, course: Course, n: int, key_path: str) -> Strand:
+        """Render, ask, wait, judge, keep."""
+        assert step.spec is not None  # a step is a pause, a together, or has a spec
+        act_id, asked_s, scope = f"{step.id}#{n}", self.now_s, self._now_scope()
+        try:
+            request = step.spec.render(scope)
+        except ExpressionError as error:
+            return Look.trouble(Trouble(Reason.EXPRESSION, str(error), sent=False), self.now_s)
+        effect = step.spec.effect
+        key = f"{self.run.id}-{key_path}" if effect else None
+        debt = self._owe(step, key_path, key) if effect and step.undo and key else None
+        intent = debt[1] if debt else None
+        self.ask(Do(act_id, step.spec.kind, request, step.system, step.timeout_s, effect, key, intent))
+        seen = yield from self.wait(act_id)
+        if seen.sent_at_s is not None:
+            self.sent_s.setdefault(step.id, seen.sent_at_s)
+        course.attempts.append(attempt(act_id, step.spec, request, seen, asked_s, self.begin_s))
+        names = step.spec.see(request, seen.answer) if seen.trouble is None else {}
+        if debt:
+            self.answer(debt[0], seen, names)
+        return self._read(step, course, scope.plus(names), seen, asked_s)
+
+    def _read(self, step: Step, course: Course, scope: Scope, seen: Seen, asked_s: float) -> Look:
+        """What an answer says: its checks, and what it saves."""
+        sent_s = seen.sent_at_s if seen.sent_at_s is not None else asked_s
+        if seen.trouble is not None:
+            return Look.trouble(seen.trouble, sent_s)
+        course.scope = scope
+        judged = judge(step.expect, scope)
+        course.judged = judged
+        if not judged.ok:
+            return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, judged.message, judged, status_of(scope))
+        try:
+            values = saved(step.save, scope)
+            course.saved = {n: self.vault.keep(v) if isinstance(v, str) else v for n, v in values.items()}
+        except (ExpressionError, SecretError) as error:
+            said = f"{step.place.file}:{step.place.line}  save: {error}"
+            return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, said, judged, status_of(scope))
+        return Look(True, sent_s, seen.at_s, Reason.NONE, "", judged, status_of(scope))
+
+    def _owe(self, step: Step, path: str, key: str) -> tuple[Debt, Intent | None]:
+        """The debt of an effect about to leave, and its intent unless the same key left before (a retry)."""
+        for debt in self.debts:
+            if debt.path == path:
+                if debt.state == "never_left":
+                    debt.state = "owed"
+                    break
+                return debt, None
+        else:
+            assert step.undo is not None
+            self._order += 1
+            expires = self.now + timedelta(seconds=step.undo.ttl_s)
+            debt = Debt(path, step, step.undo, key, self._order, dict(self.names), expires)
+            self.debts.append(debt)
+        wanted = clean_up_refs(step)
+        values = {n: v for n, v in self.names.items() if n in wanted and n.partition(".")[0] in self.courses}
+        return debt, Intent(path, debt.order, key, self.run.namespace, debt.expires, values)
+
+    def _keep(self, course: Course) -> None:
+        if course.saved:
+            self.names.update((f"{course.step.id}.{name}", value) for name, value in course.saved.items())
+            self._scope = None
+
+    def _now_scope(self) -> Scope:
+        if self._scope is None:
+            self._scope = Scope(dict(self.names))
+        return self._scope
+
+
+def status_of(scope: Scope) -> int:
+    """The status of an answer that has one, else 0: what `retry: {on: [5xx]}` looks at."""
+    status = scope.names.get("status", 0)
+    return status if isinstance(status, int) else 0

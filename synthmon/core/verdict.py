@@ -1,0 +1,115 @@
+"""The record of a run that is over: its outcome, its reason, and the sentence for a person at 3 a.m."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from synthmon.core import secrets
+from synthmon.core.course import Course, masked
+from synthmon.core.judge import say
+from synthmon.core.outcomes import Outcome, Reason, outcome_of
+from synthmon.core.run import DebtRecord, Record, Run, StepRecord
+from synthmon.core.transact import Transaction
+
+
+def record(run: Transaction, identity: dict[str, object] | None = None) -> Record:
+    """Everything kept of a run that is done."""
+    outcome, reason, message, decided = _verdict(run)
+    steps = tuple(_step_record(run, step_id) for step_id in _step_ids(run))
+    forward_end_s = run.forward_end_s if run.forward_end_s is not None else run.now_s
+    return Record(
+        journey=run.journey.name,
+        slot=run.run.slot,
+        outcome=outcome,
+        reason=reason,
+        run_id=run.run.id,
+        version=run.run.version,
+        location=run.run.location,
+        started=run.run.started,
+        ended=run.now,
+        took_ms=(forward_end_s - run.begin_s) * 1e3,
+        outcome_ms=_outcome_ms(run),
+        lateness_ms=(run.run.started - run.run.slot) / timedelta(milliseconds=1),
+        message=secrets.masked(message),
+        step=decided.step.id if decided else "",
+        system=decided.blamed() if decided else run.journey.system,
+        steps=steps,
+        verify=run.verified,
+        undo=tuple(sorted((a for debt in run.debts for a in debt.attempts), key=lambda a: a.at_ms)),
+        debts=tuple(DebtRecord(debt.path, _undo_words(debt.path), debt.state) for debt in run.debts),
+        vars={name: masked(value) for name, value in run.vars.items()},
+        identity={name: masked(value) for name, value in (identity or {}).items()},
+        lagged=any(step.lagged for step in steps),
+        cause=run.run.cause,
+        replay_of=run.run.replay_of,
+    )
+
+
+def unstarted(run: Run, outcome: Outcome, reason: Reason, message: str, ended: datetime | None = None) -> Record:
+    """The record of a run that ended before its first act, or whose process did not live to tell."""
+    return Record(
+        journey=run.journey,
+        slot=run.slot,
+        outcome=outcome,
+        reason=reason,
+        run_id=run.id,
+        version=run.version,
+        location=run.location,
+        started=run.started,
+        ended=ended,
+        lateness_ms=(run.started - run.slot) / timedelta(milliseconds=1),
+        message=message,
+        cause=run.cause,
+        replay_of=run.replay_of,
+    )
+
+
+def _verdict(run: Transaction) -> tuple[Outcome, Reason, str, Course | None]:
+    """Theirs before ours, the first in order of writing; nothing checked is never passed."""
+    courses = [run.courses[step_id] for step_id in _step_ids(run) if step_id in run.courses]
+    for outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+        for course in courses:
+            if course.outcome is outcome:
+                return outcome, course.reason, f"{course.step.id}: {course.message}", course
+    if run.stopped is not Reason.NONE:
+        said = (
+            f"the deadline of {run.journey.deadline_s:g}s passed" if run.stopped is Reason.DEADLINE else "interrupted"
+        )
+        return outcome_of(run.stopped), run.stopped, said, None
+    if run.trouble[0] is not Reason.NONE:
+        return outcome_of(run.trouble[0]), *run.trouble, None
+    failed = next((check for check in run.verified if check.ok is False), None)
+    if failed is not None:
+        return Outcome.FAILED, Reason.EXPECTATION, f"verify: {say(failed)}", None
+    evaluated = sum(course.judged.evaluated for course in courses) + sum(c.ok is not None for c in run.verified)
+    if not evaluated:
+        return Outcome.SKIPPED, Reason.WHEN, "every check was skipped by `when`", None
+    if any(course.outcome is Outcome.FLAKY for course in courses):
+        return Outcome.FLAKY, Reason.NONE, "passed after a retry", None
+    return Outcome.PASSED, Reason.NONE, "", None
+
+
+def _step_ids(run: Transaction) -> list[str]:
+    return [step.id for step in run.journey.walk()]
+
+
+def _step_record(run: Transaction, step_id: str) -> StepRecord:
+    course = run.courses.get(step_id)
+    if course is not None:
+        return course.record(run.begin_s)
+    step = next(s for s in run.journey.walk() if s.id == step_id)
+    kind = step.spec.kind if step.spec else "pause"
+    return StepRecord(step_id, kind, step.title, Outcome.SKIPPED, message="not reached", system=step.system)
+
+
+def _outcome_ms(run: Transaction) -> float | None:
+    """From the first byte that left to the last check that held; only for a run in which all held."""
+    courses = run.courses.values()
+    if any(c.outcome in (Outcome.FAILED, Outcome.UNKNOWN, None) for c in courses) or not run.sent_s:
+        return None
+    held = [course.held_s for course in courses if course.held_s is not None]
+    return (max(held) - min(run.sent_s.values())) * 1e3 if held else None
+
+
+def _undo_words(path: str) -> str:
+    return f"what {path} made"

@@ -1,0 +1,1 @@
+"""What synthmon promises, tried: one folder for each room of the house."""
