@@ -1,0 +1,157 @@
+"""Who is due when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthmon.core.cron import CronError, in_gap, instants, parse
+from synthmon.core.journey import Cron, Every
+from synthmon.core.slots import due, next_slot, slots_between
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def on(day: str, cron: Cron) -> list[str]:
+    """The UTC instants of one local day."""
+    zone = ZoneInfo(cron.timezone)
+    begin = datetime.fromisoformat(day).replace(tzinfo=zone)
+    end = (begin + timedelta(days=1)).astimezone(UTC)
+    times = []
+    for instant in instants(cron, begin.astimezone(UTC) - timedelta(microseconds=1)):
+        if instant >= end:
+            return [time.strftime("%H:%M") for time in times]
+        times.append(instant)
+    return []
+
+
+@given(st.floats(1, 86400), st.text(min_size=1), st.datetimes(datetime(2021, 1, 1), datetime(2035, 1, 1)))
+def test_slots_follow_each_other_at_the_interval_for_ever(every_s: float, name: str, at: datetime) -> None:
+    schedule, now = Every(round(every_s, 3)), at.replace(tzinfo=UTC)
+
+    first = next_slot(schedule, name, now)
+    second = next_slot(schedule, name, first)
+
+    assert now < first <= now + timedelta(seconds=schedule.interval_s, milliseconds=1)
+    assert abs((second - first).total_seconds() - schedule.interval_s) < 1e-3
+
+
+def test_ten_thousand_journeys_are_spread_over_the_minute() -> None:
+    seconds = Counter(int(next_slot(Every(60), f"journey-{n}", NOON).timestamp()) for n in range(10_000))
+
+    assert max(seconds.values()) <= 2 * 10_000 / 60
+
+
+def test_after_a_freeze_of_ten_minutes_starts_are_still_spread_and_each_journey_catches_up_once_at_most() -> None:
+    thaw = NOON + timedelta(minutes=10)
+    starts: Counter[int] = Counter()
+    for n in range(10_000):
+        name, times, slot = f"journey-{n}", [], NOON
+        while (slot := next_slot(Every(60), name, slot)) <= thaw:
+            times.append(slot)
+        decided = due(times, thaw, name, 60)
+        if decided.start:
+            starts[int((decided.start - thaw).total_seconds())] += 1
+        while slot < thaw + timedelta(seconds=60):
+            starts[int((slot - thaw).total_seconds())] += 1
+            slot = next_slot(Every(60), name, slot)
+        assert len(decided.missed) + (decided.run is not None) == len(times)
+
+    assert max(starts.values()) <= 2 * 10_000 / 60
+
+
+def test_the_newest_due_time_runs_and_the_older_are_missed() -> None:
+    times = [NOON - timedelta(seconds=60 * n) for n in (2, 1, 0)]
+
+    decided = due(times, NOON + timedelta(seconds=0.1), "a", 60)
+
+    assert (decided.run, list(decided.missed)) == (NOON, times[:2])
+
+
+def test_a_slot_whose_bell_rang_early_starts_at_the_slot() -> None:
+    decided = due([NOON], NOON - timedelta(seconds=1), "a", 60)
+
+    assert decided.start == NOON
+
+
+def test_a_slot_that_is_no_longer_valid_is_missed() -> None:
+    assert due([NOON], NOON + timedelta(seconds=16), "a", 60).run is None
+
+
+@given(st.integers(1, 7200), st.integers(0, 10**6))
+def test_slots_are_counted_as_they_are_named(every_s: int, seconds: int) -> None:
+    until = NOON + timedelta(seconds=min(seconds, every_s * 50))
+    named, slot = 0, NOON
+    while (slot := next_slot(Every(every_s), "a", slot)) <= until:
+        named += 1
+
+    assert slots_between(Every(every_s), "a", NOON, until) == named
+
+
+def test_cron_is_counted_as_it_is_named() -> None:
+    assert slots_between(Cron("*/30 * * * *"), "a", NOON, NOON + timedelta(days=2)) == 96
+
+
+@pytest.mark.parametrize(
+    ("day", "count"), [("2026-03-29", 46), ("2026-10-25", 50), ("2026-06-01", 48)], ids=["23 h", "25 h", "24 h"]
+)
+def test_half_hourly_in_berlin_follows_elapsed_time(day: str, count: int) -> None:
+    assert len(on(day, Cron("*/30 * * * *", "Europe/Berlin"))) == count
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
+@pytest.mark.parametrize("text", ["30 2 * * *", "15 1 * * *", "0 0 * * *", "59 23 * * *"])
+def test_a_daily_time_names_one_instant_on_every_day_of_the_year(zone: str, text: str) -> None:
+    begin = datetime(2025, 12, 31, 23, 59, 59, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+    days = list(islice(instants(Cron(text, zone), begin), 365))
+
+    local = Counter((instant.astimezone(ZoneInfo(zone))).date() for instant in days)
+    assert len(days) == len(set(days)) == 365
+    assert set(local.values()) == {1}
+
+
+def test_a_repeated_hour_fires_a_fixed_time_once() -> None:
+    assert on("2026-10-25", Cron("30 2 * * *", "Europe/Berlin")) == ["00:30"]
+
+
+def test_a_time_in_the_gap_fires_once_and_is_found_by_the_linter() -> None:
+    cron = Cron("30 2 * * *", "Europe/Berlin")
+
+    assert on("2026-03-29", cron) == ["01:30"]
+    assert in_gap(cron, 2026) == datetime(2026, 3, 29, 2, 30)
+    assert in_gap(Cron("30 4 * * *", "Europe/Berlin"), 2026) is None
+
+
+def test_weekdays_by_name_may_wrap() -> None:
+    found = [i.strftime("%a") for i in islice(instants(Cron("0 9 * * fri-mon"), NOON), 5)]
+
+    assert found == ["Mon", "Fri", "Sat", "Sun", "Mon"]
+
+
+def test_day_and_weekday_both_given_match_either() -> None:
+    found = [i.strftime("%a %d") for i in islice(instants(Cron("0 9 13 * fri"), NOON), 3)]
+
+    assert found == ["Fri 06", "Fri 13", "Fri 20"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("* * * *", "five fields"),
+        ("61 * * * *", "the minute '61'"),
+        ("* * * * 0", "mon, tue"),
+        ("0 0 30 feb *", "no day of any year"),
+        ("*/0 * * * *", "the minute '0'"),
+        ("a * * * *", "the minute 'a'"),
+    ],
+)
+def test_a_cron_text_that_names_no_schedule_says_why(text: str, words: str) -> None:
+    with pytest.raises(CronError, match=words):
+        parse(text)
