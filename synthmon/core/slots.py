@@ -14,7 +14,7 @@ from itertools import islice, pairwise, takewhile
 from synthmon.core.cron import instants
 from synthmon.core.journey import Cron, Every
 
-ON_TIME_S = 0.5  # a bell this late is still on time
+ON_TIME_S = 0.25  # a bell this late is still on time
 LONGEST_VALIDITY_S = 60.0
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
