@@ -94,17 +94,17 @@ def refusal(field: str, locale: str, domain: str) -> UnsafeField | None:
         case "country" | "address" if not country:
             return UnsafeField(field, locale, "the locale names no country", "Use one with a country, such as en_GB.")
         case "email" if fault := domain_fault(domain):
-            return UnsafeField(field, locale, fault, "Set domain: to a sub-domain you own, or to synthetic.example.com.")
+            return UnsafeField(field, locale, fault, "Set domain: to a sub-domain you own, or synthetic.example.com.")
     return None
 
 
 def domain_fault(domain: str) -> str:
     """What is wrong with the operator's mail domain; empty if it may be used."""
     name = domain.lower().strip()
+    if name.replace(".", "").isdigit() or not is_reserved_host(name, owned_domains=(name,)):
+        return f"the domain {domain!r} is not a host name"
     if is_reserved_host(name):
         return ""
-    if not is_reserved_host(name, owned_domains=(name,)) or name.replace(".", "").isdigit():
-        return f"the domain {domain!r} is not a host name"
     if "." not in name or _PUBLIC_SUFFIX.fullmatch(name):
         return f"the domain {domain!r} belongs to many owners"
     if name in _MAIL_FOR_EVERYONE:

@@ -60,7 +60,7 @@ def check_fields(fields: Iterable[str], locale: str, domain: str) -> None:
 def find_unsafe_fields(fields: Iterable[str], locale: str, domain: str) -> tuple[UnsafeField, ...]:
     """Every field that cannot be invented safely, in order; empty if all can."""
     if locale not in AVAILABLE_LOCALES:
-        near = get_close_matches(locale, AVAILABLE_LOCALES, 1)
+        near = get_close_matches(locale.replace("UK", "GB"), AVAILABLE_LOCALES, 1)
         remedy = f"Did you mean {near[0]}?" if near else "Use a language and a country, such as en_GB."
         return (UnsafeField("locale", locale, "there are no names for this locale", remedy),)
     faults = (
@@ -88,9 +88,16 @@ def _provider_refusal(name: str, locale: str) -> UnsafeField | None:
     if not is_looked_at(module, name):
         why = "this Faker provider is not on the list of those known to be safe and repeatable"
         return UnsafeField(name, locale, why, f"Fields are {', '.join(FIELDS)}; or words such as job, color_name.")
-    if not isinstance(words.word(name, 0), str | int | float | Decimal):
+    if not isinstance(_sample(words, name), str | int | float | Decimal):
         return UnsafeField(name, locale, "the Faker provider does not give a single text or number", "Leave it out.")
     return None
+
+
+def _sample(words: "_Words", provider: str) -> object:
+    try:
+        return words.word(provider, 0)
+    except (AttributeError, LookupError, NotImplementedError, TypeError, ValueError):  # not in this locale
+        return None
 
 
 class _Person:
@@ -101,9 +108,13 @@ class _Person:
         self.locale = locale
         self.domain = domain.lower().strip()
         self.country = country_of(locale)
+        self._drawn: dict[str, str] = {}
 
     def word(self, provider: str) -> str:
-        return _one_line(str(_words(self.locale).word(provider, draws.seed(self.run_id, provider))))
+        if provider not in self._drawn:
+            value = _words(self.locale).word(provider, draws.seed(self.run_id, provider))
+            self._drawn[provider] = _one_line(str(value))
+        return self._drawn[provider]
 
     def other(self, provider: str) -> str:
         text = self.word(provider)

@@ -23,7 +23,10 @@ UNSAFE_PROVIDERS = MappingProxyType(
             ("it may be a site of somebody else", _OWN.format("host")),
         ),
         **dict.fromkeys(
-            ("phone_number", "basic_phone_number", "msisdn", "cellphone_number", "mobile_number", "service_phone_number"),
+            (
+                "phone_number", "basic_phone_number", "msisdn", "cellphone_number", "mobile_number",
+                "service_phone_number",
+            ),
             ("most of them can be dialled", _OWN.format("phone")),
         ),
         **dict.fromkeys(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from json import loads
 from typing import Any
 
@@ -17,10 +17,10 @@ from synthmon.identities.checksums import iban_ok
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
-_NANP = re.compile(r"\+1(?P<area>[2-9][0-8]\d)(?P<exchange>[2-9]\d\d)(?P<line>\d{4})")
+_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+_NANP = re.compile(r"\+1(?P<area>[2-9][0-8]\d)(?P<exchange>[2-9]\d\d)(?P<line>\d{4})", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}")
-_SSN = re.compile(r"(\d{3})-?(\d{2})-?(\d{4})")
+_SSN = re.compile(r"(\d{3})-?(\d{2})-?(\d{4})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def is_safe_iban(iban: str) -> bool:
     compact = iban.replace(" ", "").upper()
     if compact in catalogue().ibans:
         return True
-    made_up = re.fullmatch(rf"GB\d\d{catalogue().gb_bank}\d{{14}}", compact)
+    made_up = re.fullmatch(rf"GB\d\d{catalogue().gb_bank}\d{{14}}", compact, re.ASCII)
     return made_up is not None and iban_ok(compact)
 
 
@@ -166,10 +166,10 @@ def is_safe_ssn(ssn: str) -> bool:
 def is_safe_nino(nino: str) -> bool:
     """True for a UK National Insurance number with a prefix that HMRC never uses."""
     pattern = rf"{catalogue().nino_prefix}\d{{6}}[A-D]"
-    return re.fullmatch(pattern, nino.replace(" ", "").upper()) is not None
+    return re.fullmatch(pattern, nino.replace(" ", "").upper(), re.ASCII) is not None
 
 
-def _address(text: str) -> Any:
+def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text.removeprefix("[").removesuffix("]"))
     except ValueError:
