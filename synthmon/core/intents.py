@@ -113,4 +113,9 @@ class Journal(Protocol):
         """The slots' records are saved; the claims stay refused but no longer count as unrecorded."""
         ...
 
+    async def prune(self, before: datetime) -> int:
+        """Forget recorded claims of slots and debtless runs from before `before`, which is earlier than any run that
+        still goes on; answers how many."""
+        ...
+
     async def aclose(self) -> None: ...

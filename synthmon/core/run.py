@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -134,3 +134,7 @@ class Record:
     slots: int = 1
     cause: str = "schedule"
     replay_of: str = ""
+
+    def head(self) -> Record:
+        """The record without its steps: what lists show."""
+        return replace(self, steps=(), verify=(), undo=(), vars={}, identity={})

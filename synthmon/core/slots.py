@@ -28,6 +28,15 @@ class Due:
     missed: Sequence[datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Slots that follow each other."""
+
+    count: int
+    first: datetime
+    last: datetime
+
+
 def next_slot(schedule: Every | Cron, name: str, after: datetime) -> datetime:
     """The first slot later than `after` (UTC). For `every`, the phase is a hash of the name over the interval."""
     match schedule:
@@ -40,14 +49,18 @@ def next_slot(schedule: Every | Cron, name: str, after: datetime) -> datetime:
             return slot if slot > after else slot + timedelta(seconds=interval_s)
 
 
-def slots_between(schedule: Every | Cron, name: str, after: datetime, until: datetime) -> int:
-    """How many slots lie in (after, until]."""
+def gap(schedule: Every | Cron, name: str, after: datetime, until: datetime) -> Gap | None:
+    """The slots in (after, until], None if there are none."""
+    first = next_slot(schedule, name, after)
+    if first > until:
+        return None
     match schedule:
         case Every(interval_s):
-            first = next_slot(schedule, name, after)
-            return 0 if first > until else int((until - first) / timedelta(seconds=interval_s)) + 1
+            count = int((until - first) / timedelta(seconds=interval_s)) + 1
+            return Gap(count, first, next_slot(schedule, name, until - timedelta(seconds=interval_s)))
         case Cron():
-            return sum(1 for _ in takewhile(lambda instant: instant <= until, instants(schedule, after)))
+            slots = list(takewhile(lambda instant: instant <= until, instants(schedule, after)))
+            return Gap(len(slots), first, slots[-1])
 
 
 def interval_s(schedule: Every | Cron, now: datetime) -> float:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
 
 from synthmon.core import secrets
 from synthmon.core.course import Course, masked
@@ -62,6 +66,24 @@ def unstarted(run: Run, outcome: Outcome, reason: Reason, message: str, ended: d
         cause=run.cause,
         replay_of=run.replay_of,
     )
+
+
+def redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    """A record, or a part of it, with every text in it redacted."""
+    match value:
+        case StrEnum():
+            return value
+        case str():
+            return redact(value)
+        case tuple():
+            return tuple(redacted(item, redact) for item in value)
+        case list():
+            return [redacted(item, redact) for item in value]
+        case dict():
+            return {key: redacted(item, redact) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: redacted(getattr(value, f.name), redact) for f in fields(value)})
+    return value
 
 
 def _verdict(run: Transaction) -> tuple[Outcome, Reason, str, Course | None]:

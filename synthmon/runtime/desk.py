@@ -1,0 +1,125 @@
+"""The daemon as the page and the API see it (`core.status.Monitor`): journeys, their last runs, and a few switches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from synthmon.core.errors import Problem
+from synthmon.core.history import History
+from synthmon.core.journey import Journey
+from synthmon.core.run import Record
+from synthmon.core.status import JourneyStatus, Reloaded
+from synthmon.runtime.pauses import Pauses
+from synthmon.runtime.reaper import Owing
+from synthmon.runtime.runner import Runner
+
+MOST_RECENT, LEAST_RECENT, RECENT_IN_ALL = 60, 5, 30_000
+
+
+class Desk:
+    """Answers from memory; only `history` asks the store."""
+
+    def __init__(
+        self,
+        history: History,
+        runner: Runner,
+        pauses: Pauses,
+        next_slot: Callable[[str], datetime | None],
+        reload: Callable[[], Awaitable[Reloaded]],
+        debts: Callable[[], Sequence[Owing]],
+        ready: Callable[[], tuple[bool, Mapping[str, Any]]],
+        told_pause: Callable[[str, bool], None],
+    ) -> None:
+        self._history, self._runner, self._pauses = history, runner, pauses
+        self._next_slot, self._reload, self._debts, self._ready = next_slot, reload, debts, ready
+        self._told_pause = told_pause
+        self._journeys: dict[str, Journey] = {}
+        self._recent: dict[str, deque[Record]] = {}
+        self._problems: Sequence[Problem] = ()
+
+    # told by the daemon ---------------------------------------------------------------------------------------------
+
+    def show(self, journeys: Mapping[str, Journey], problems: Sequence[Problem]) -> None:
+        """What is loaded now."""
+        most = max(LEAST_RECENT, min(MOST_RECENT, RECENT_IN_ALL // max(1, len(journeys))))
+        self._recent = {name: deque(self._recent.get(name, ()), maxlen=most) for name in journeys}
+        self._journeys, self._problems = dict(journeys), problems
+
+    def remember(self, records: Iterable[Record]) -> None:
+        """Records, oldest first; only their heads are kept."""
+        for record in records:
+            if (recent := self._recent.get(record.journey)) is not None:
+                recent.appendleft(record.head())
+
+    # asked by the page and the API ----------------------------------------------------------------------------------
+
+    @property
+    def history(self) -> History:
+        return self._history
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self._problems
+
+    def journeys(self) -> Sequence[JourneyStatus]:
+        return [self._status(journey) for journey in self._journeys.values()]
+
+    def journey(self, name: str) -> JourneyStatus | None:
+        found = self._journeys.get(name)
+        return self._status(found) if found is not None else None
+
+    async def run_now(self, name: str) -> str:
+        if name not in self._journeys:
+            raise LookupError(f"there is no journey named {name}")
+        return self._runner.run_now(self._journeys[name])
+
+    def pause(self, name: str | None) -> None:
+        self._pauses.pause(self._known(name))
+        self._tell_pauses()
+
+    def resume(self, name: str | None) -> None:
+        self._pauses.resume(self._known(name))
+        self._tell_pauses()
+
+    async def reload(self) -> Reloaded:
+        return await self._reload()
+
+    def ready(self) -> tuple[bool, Mapping[str, Any]]:
+        return self._ready()
+
+    def debts(self) -> Sequence[Mapping[str, Any]]:
+        return [
+            {
+                "journey": owing.journey,
+                "run": owing.run_id,
+                "system": owing.system,
+                "paths": list(owing.paths),
+                "since": owing.since.isoformat(),
+                "expires": owing.expires.isoformat(),
+                "tries": owing.tries,
+                "last_fault": owing.last_fault,
+            }
+            for owing in self._debts()
+        ]
+
+    def _status(self, journey: Journey) -> JourneyStatus:
+        name = journey.name
+        return JourneyStatus(
+            journey,
+            self._pauses.paused(name),
+            self._runner.is_running(name),
+            self._next_slot(name),
+            tuple(self._recent.get(name, ())),
+        )
+
+    def _known(self, name: str | None) -> str | None:
+        if name is not None and name not in self._journeys:
+            raise LookupError(f"there is no journey named {name}")
+        return name
+
+    def _tell_pauses(self) -> None:
+        for name in self._journeys:
+            self._told_pause(name, self._pauses.paused(name))

@@ -1,0 +1,104 @@
+"""Does what the core asks for and tells it what was seen: the only back-and-forth of a run, and it is the point."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from synthmon.core.acts import INTERRUPT, Act, Cancel, Do, Note, Seen, Wake
+from synthmon.core.debts import Clean
+from synthmon.core.door import Door, Envelope, Trouble
+from synthmon.core.kinds import Kind
+from synthmon.core.outcomes import Reason
+from synthmon.runtime.book import Book
+from synthmon.runtime.instants import Clock
+
+_log = structlog.get_logger(__name__)
+
+
+class Performer:
+    """Performs the acts of one run until its core is done. One instance a run."""
+
+    def __init__(
+        self, run_id: str, journey: str, location: str, door: Door, kinds: Mapping[str, Kind], book: Book, clock: Clock
+    ) -> None:
+        self._run_id, self._journey, self._location = run_id, journey, location
+        self._door, self._kinds, self._book, self._clock = door, kinds, book, clock
+        self._seen: asyncio.Queue[Seen] = asyncio.Queue()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    async def drive(self, core: Clean, acts: Sequence[Act]) -> None:
+        """Until the core is done and every note is in the journal. Cancelled, it lets go of everything at once."""
+        try:
+            while True:
+                for act in acts:
+                    self._begin(act)
+                if core.done:
+                    break
+                acts = core.feed(await self._seen.get())
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._book.flush()
+
+    def interrupt(self) -> None:
+        """Ask the run to stop going forward and to clean up."""
+        self._seen.put_nowait(Seen(INTERRUPT, self._clock.monotonic_s()))
+
+    def _begin(self, act: Act) -> None:
+        match act:
+            case Do():
+                task = asyncio.create_task(self._do(act))
+                self._tasks[act.id] = task
+            case Wake():
+                delay_s = max(0.0, act.at_s - self._clock.monotonic_s())
+                self._timers[act.id] = asyncio.get_running_loop().call_later(delay_s, self._wake, act)
+            case Cancel():
+                if timer := self._timers.pop(act.id, None):
+                    timer.cancel()
+                if running := self._tasks.pop(act.id, None):
+                    running.cancel()
+            case Note():
+                self._book.note(act.entry)
+
+    def _wake(self, act: Wake) -> None:
+        self._timers.pop(act.id, None)
+        self._seen.put_nowait(Seen(act.id, max(act.at_s, self._clock.monotonic_s())))
+
+    async def _do(self, act: Do) -> None:
+        answer = await self._answer(act)
+        self._tasks.pop(act.id, None)
+        self._seen.put_nowait(self._told(act, answer))
+
+    async def _answer(self, act: Do) -> Any | Trouble:
+        if act.intent is not None:
+            try:
+                fenced = await self._book.intend(act.intent)
+            except OSError as error:
+                return Trouble(Reason.JOURNAL_UNWRITABLE, f"the journal cannot be written: {error}", sent=False)
+            if fenced is not None:
+                return Trouble(Reason.FENCED, "another process has taken this run over", sent=False)
+        envelope = Envelope(self._run_id, self._journey, act.system, self._location, act.key, act.effect, act.timeout_s)
+        try:
+            return await self._kinds[act.kind].perform(act.request, self._door, envelope)
+        except Exception as error:  # noqa: BLE001  a defect of a kind costs one run and not the daemon
+            _log.exception("a step could not be performed", journey=self._journey, run=self._run_id, act=act.id)
+            return Trouble(Reason.BROKEN, f"{type(error).__name__} in the kind {act.kind}: report this")
+
+    def _told(self, act: Do, answer: Any | Trouble) -> Seen:
+        """What was seen, at the instant that the answer was complete and not at that of our looking."""
+        now_s = self._clock.monotonic_s()
+        timing = getattr(answer, "timing", None)
+        sent_s = timing.sent_at_s if timing else None
+        if isinstance(answer, Trouble):
+            return Seen(act.id, now_s, trouble=answer, sent_at_s=sent_s if answer.sent else None)
+        if timing is None or sent_s is None:
+            return Seen(act.id, now_s, answer, sent_at_s=now_s)
+        return Seen(act.id, min(now_s, sent_s + (timing.wait_ms + timing.read_ms) / 1e3), answer, sent_at_s=sent_s)

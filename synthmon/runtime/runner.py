@@ -1,0 +1,256 @@
+"""Fills slots: every slot that is due ends as exactly one record, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets as chance
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from synthmon.core.history import History
+from synthmon.core.intents import Claim, Journal
+from synthmon.core.journey import Journey
+from synthmon.core.kinds import Kind
+from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.quiet import quiet
+from synthmon.core.run import Record, Run
+from synthmon.core.secrets import Vault, seal
+from synthmon.core.slots import Due, interval_s
+from synthmon.core.status import Busy
+from synthmon.core.transact import Transaction
+from synthmon.core.verdict import record as record_of
+from synthmon.core.verdict import redacted, unstarted
+from synthmon.language.settings import Settings
+from synthmon.runtime.book import Book
+from synthmon.runtime.instants import Clock
+from synthmon.runtime.people import NobodyFree, People
+from synthmon.runtime.perform import Performer
+
+CLEAN_UP_S = 30.0  # what clean-up may take on top of a run's deadline before its lease ends
+MOST_UNSAVED = 10_000
+
+_log = structlog.get_logger(__name__)
+
+OpenDoor = Callable[[Run, Journey, Vault], Any]
+"""(run, journey, vault) → the door of that run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What every run is lent; a reload replaces it for the runs to come."""
+
+    settings: Settings
+    kinds: Mapping[str, Kind]
+    open_door: OpenDoor
+    people: People
+    secrets: Mapping[str, str]
+
+
+class Runner:
+    """Runs journeys and keeps their records. `tell` hears of each record once it is safe, or could not be made so."""
+
+    def __init__(
+        self, lent: Lent, journal: Journal, history: History, clock: Clock, tell: Callable[[Record, Journey], None]
+    ) -> None:
+        self.lent = lent
+        self._journal, self._history, self._clock, self._tell = journal, history, clock, tell
+        self._places = asyncio.Semaphore(lent.settings.concurrency)
+        self._running: dict[str, Performer | None] = {}
+        self._live: dict[str, Performer] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._unsaved: deque[Record] = deque(maxlen=MOST_UNSAVED)
+        self._texts: set[str] = set()
+        self._stopping = False
+        self.paused: Callable[[str], bool] = lambda name: False
+
+    # what is asked of it --------------------------------------------------------------------------------------------
+
+    def take(self, journey: Journey, due: Due) -> None:
+        """Fill the slots that a bell brought; returns at once."""
+        for slot in due.missed:
+            self._spawn(self.miss(journey, slot, Reason.LATE_BELL, "the bell rang when a newer slot was due"))
+        if due.run is not None and due.start is not None:
+            self._spawn(self.fill(journey, due.run, due.start))
+
+    def run_now(self, journey: Journey, cause: str = "manual") -> str:
+        """Start a run outside of the schedule; answers its id. Raises `Busy`."""
+        if journey.name in self._running or self._stopping:
+            raise Busy(f"{journey.name} is running already")
+        now = self._clock.now()
+        run = self._make_run(journey, now, now, cause)
+        self._running[journey.name] = None
+        self._spawn(self._run_and_keep(journey, run, None))
+        return run.id
+
+    def is_running(self, name: str) -> bool:
+        """Whether a run of this journey is going on."""
+        return name in self._running
+
+    def is_live(self, run_id: str) -> bool:
+        """Whether this process is running that run, so that nobody else pays its debts."""
+        return run_id in self._live
+
+    def running(self) -> int:
+        """How many runs are going on."""
+        return len(self._running)
+
+    async def stop(self, grace_s: float) -> None:
+        """Interrupt every run, let them clean up for `grace_s`, then let go; their debts are paid at the next start."""
+        self._stopping = True
+        for performer in list(self._live.values()):
+            performer.interrupt()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._save(())
+
+    # a slot ---------------------------------------------------------------------------------------------------------
+
+    async def fill(self, journey: Journey, slot: datetime, start: datetime) -> None:
+        """One scheduled slot: claim it, wait for its instant, run, keep the record."""
+        run = self._make_run(journey, slot, start, "schedule")
+        claim = Claim(journey.name, slot, run.location, run.id, self._clock.now())
+        try:
+            if not await self._journal.claim(claim):
+                return  # another daemon has it, and will tell
+        except OSError as error:
+            said = f"the journal cannot be written: {error}"
+            await self.keep(unstarted(run, Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, said), journey, None)
+            return
+        await self._sleep_until(start)
+        outcome, reason, said = self._refusal(journey, slot)
+        if outcome is not None:
+            await self.keep(unstarted(run, outcome, reason, said), journey, claim)
+            return
+        self._running[journey.name] = None
+        await self._run_and_keep(journey, replace(run, started=self._clock.now()), claim)
+
+    def _refusal(self, journey: Journey, slot: datetime) -> tuple[Outcome | None, Reason, str]:
+        if self._stopping:
+            return Outcome.MISSED, Reason.PREPARED, "the daemon was stopping"
+        if self.paused(journey.name):
+            return Outcome.SKIPPED, Reason.PAUSED, "paused"
+        if quiet(self.lent.settings.quiet, journey.name, slot):
+            return Outcome.SKIPPED, Reason.QUIET, "in a quiet window"
+        if journey.name in self._running:
+            return Outcome.MISSED, Reason.OVERLAP, "the run before was still going"
+        return None, Reason.NONE, ""
+
+    async def _run_and_keep(self, journey: Journey, run: Run, claim: Claim | None) -> None:
+        try:
+            record = await self._run(journey, run)
+        except Exception:  # noqa: BLE001  a defect costs one run and not the daemon; it is told as ours
+            _log.exception("a run broke", journey=journey.name, run=run.id)
+            record = unstarted(run, Outcome.UNKNOWN, Reason.BROKEN, "a defect in synthmon; see its log")
+        finally:
+            self._running.pop(journey.name, None)
+            self._live.pop(run.id, None)
+        await self.keep(record, journey, claim)
+
+    async def _run(self, journey: Journey, run: Run) -> Record:
+        patience_s = min(interval_s(journey.schedule, run.slot), journey.deadline_s)
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._places.acquire()
+        except TimeoutError:
+            said = f"no place among {self.lent.settings.concurrency} to run in for {patience_s:g}s"
+            return unstarted(run, Outcome.MISSED, Reason.BACKLOG, said)
+        try:
+            return await self._run_here(journey, run)
+        finally:
+            self._places.release()
+
+    async def _run_here(self, journey: Journey, run: Run) -> Record:
+        lent = self.lent
+        until = run.started + timedelta(seconds=journey.deadline_s + CLEAN_UP_S)
+        try:
+            person = await lent.people.borrow(journey, run, until)
+        except NobodyFree as error:
+            return unstarted(run, Outcome.UNKNOWN, Reason.NO_IDENTITY, str(error), self._clock.now())
+        vault = Vault({f"secret.{name}": value for name, value in lent.secrets.items()})
+        names = person.names() | {f"secret.{name}": seal(f"secret.{name}") for name in lent.settings.secrets}
+        door = lent.open_door(run, journey, vault)
+        try:
+            core = Transaction(journey, run, names, vault, self._clock.monotonic_s())
+            book = Book(self._journal, run.id, core.opened)
+            performer = Performer(run.id, journey.name, run.location, door, lent.kinds, book, self._clock)
+            self._running[journey.name] = self._live[run.id] = performer
+            if self._stopping:
+                performer.interrupt()
+            acts = core.start()
+            if any(step.undo for step in journey.walk()):
+                await self._keep_text(journey)
+            await performer.drive(core, acts)
+            record = record_of(core, dict(person.fields))
+            return redacted(record, door.redact) if vault.values() else record
+        except OSError as error:
+            said = f"the journal cannot be written: {error}"
+            return unstarted(run, Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, said, self._clock.now())
+        finally:
+            await door.aclose()
+            await lent.people.give_back(person, self._clock.now())
+
+    # a record -------------------------------------------------------------------------------------------------------
+
+    async def miss(self, journey: Journey, slot: datetime, reason: Reason, said: str, slots: int = 1) -> None:
+        """Record slots that had no run."""
+        location = self.lent.settings.location
+        record = Record(journey.name, slot, Outcome.MISSED, reason, location=location, message=said, slots=slots)
+        await self.keep(record, journey, None)
+
+    async def keep(self, record: Record, journey: Journey, claim: Claim | None) -> None:
+        """Save a record, then tell it; what cannot be saved is told as unknown, and saved later."""
+        try:
+            new = await self._save((record,))
+        except OSError as error:
+            said = f"history cannot be written ({error}); without it: {record.outcome}. {record.message}".strip()
+            record = replace(record, outcome=Outcome.UNKNOWN, reason=Reason.HISTORY_UNWRITABLE, message=said)
+            self._unsaved.append(record)
+            self._tell(record, journey)
+            return
+        if new:
+            self._tell(record, journey)
+        if claim is not None:
+            try:
+                await self._journal.release([claim])
+            except OSError:
+                return  # the next process sees that the record is there
+
+    async def _save(self, records: tuple[Record, ...]) -> bool:
+        """Save these and what could not be saved before; answers whether the first was new."""
+        late = tuple(self._unsaved)
+        if not records and not late:
+            return False
+        saved = await self._history.save((*records, *late))
+        for record in late:
+            if self._unsaved and self._unsaved[0] is record:
+                self._unsaved.popleft()
+        return any(record is kept or record == kept for record in records for kept in saved)
+
+    # its own means --------------------------------------------------------------------------------------------------
+
+    def _make_run(self, journey: Journey, slot: datetime, started: datetime, cause: str) -> Run:
+        location = self.lent.settings.location
+        return Run(chance.token_hex(16), journey.name, journey.digest, slot, started, location, cause)
+
+    async def _keep_text(self, journey: Journey) -> None:
+        if journey.digest not in self._texts:
+            await self._journal.keep_text(journey.digest, journey.text)
+            self._texts.add(journey.digest)
+
+    async def _sleep_until(self, start: datetime) -> None:
+        delay_s = (start - self._clock.now()).total_seconds()
+        if delay_s > 0 and not self._stopping:
+            await asyncio.sleep(delay_s)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
