@@ -14,7 +14,7 @@ class Do:
     """Perform one request. With an `intent`: make it durable first, then send.
 
     `id` is a path, never a counter of the run: `invoice#2` is the second attempt of step invoice, `invoice~undo1` the
-    first undo of what it made.
+    first undo of what it made. `auth` names the session whose headers the request carries.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Do:
     timeout_s: float
     effect: bool = False
     key: str | None = None
+    auth: str = ""
     intent: Intent | None = None
 
 

@@ -104,13 +104,15 @@ class Clean(Reactor):
     def _wait_for_flight(self, debt: Debt) -> Strand:
         flying = [act_id for act_id in flight_ids(debt) if self.is_open(act_id)]
         for act_id in flying:
+            request = self.request_of(act_id)
             self.ask(Wake(f"{act_id}~doubt", self.now_s + DOUBT_S))
             seen = yield from self.wait(act_id, f"{act_id}~doubt")
             self.cancel(f"{act_id}~doubt")
             self.cancel(act_id)
             if seen.id == act_id:
                 assert debt.step.spec is not None  # only a step with a spec can owe
-                self.answer(debt, seen, debt.step.spec.see(None, seen.answer) if seen.trouble is None else {})
+                names = debt.step.spec.see(request, seen.answer) if seen.trouble is None else {}
+                self.answer(debt, seen, names)
 
     def answer(self, debt: Debt, seen: Seen, names: Mapping[str, Any]) -> None:
         """The answer of the effect itself, come in time or during clean-up, and the names that it offers."""
@@ -130,9 +132,9 @@ class Clean(Reactor):
     def _repeat(self, debt: Debt) -> Strand:
         assert debt.step.spec is not None  # only a step with a spec can owe
         for n in range(1, TRIES + 1):
-            seen = yield from self._act(debt, f"repeat{n}", debt.step.spec, effect=True, key=debt.key)
+            seen, names = yield from self._act(debt, f"repeat{n}", debt.step.spec, effect=True, key=debt.key)
             if seen.trouble is None:
-                self.answer(debt, seen, debt.step.spec.see(None, seen.answer))
+                self.answer(debt, seen, names)
             if not debt.missing or debt.refused:
                 return
             yield from self._pause(debt, f"repeat{n}", n)
@@ -152,9 +154,9 @@ class Clean(Reactor):
 
     def _undo(self, debt: Debt) -> Strand:
         for n in range(1, TRIES + 1):
-            seen = yield from self._act(debt, f"undo{n}", debt.undo.spec, effect=True)
+            seen, names = yield from self._act(debt, f"undo{n}", debt.undo.spec, effect=True)
             if seen.trouble is None:
-                status = debt.undo.spec.see(None, seen.answer).get("status")
+                status = names.get("status")
                 done = not isinstance(status, int) or status < 300 or status in _ABSENT
                 debt.proven = debt.proven or (done and status not in _ABSENT)
                 debt.absent = done and (yield from self._gone(debt, n, status))
@@ -173,8 +175,8 @@ class Clean(Reactor):
         if undo.gone is None and undo.find is None:
             if n > 1 and status in _ABSENT:
                 return True
-            seen = yield from self._act(debt, f"undo{n}again", undo.spec, effect=True)
-            return seen.trouble is None and undo.spec.see(None, seen.answer).get("status") in _ABSENT
+            _, names = yield from self._act(debt, f"undo{n}again", undo.spec, effect=True)
+            return names.get("status") in _ABSENT
         for look in range(1, TRIES + 1):
             if undo.gone is not None:
                 found = yield from self._look(debt, f"gone{n}{'' if look == 1 else chr(96 + look)}", undo.gone)
@@ -191,10 +193,9 @@ class Clean(Reactor):
 
     def _look(self, debt: Debt, word: str, look: Look) -> Strand:
         """A read of clean-up: what it saved (`{}`: a key is missing), `{"ok": …}` for checks, None for trouble."""
-        seen = yield from self._act(debt, word, look.spec)
+        seen, names = yield from self._act(debt, word, look.spec)
         if seen.trouble is not None:
             return None
-        names = look.spec.see(None, seen.answer)
         scope = Scope({**debt.names, **names})
         if look.expect and not look.save:
             return {"ok": judge(look.expect, scope).ok}
@@ -208,17 +209,29 @@ class Clean(Reactor):
             return {} if error.missing else None
 
     def _act(self, debt: Debt, word: str, spec: Spec, effect: bool = False, key: str | None = None) -> Strand:
+        """Perform one act of clean-up: what was seen, and the names that its answer offers (none with trouble)."""
         act_id = f"{debt.path}~{word}"
         asked_s = self.now_s
         try:
             request = spec.render(Scope(debt.names))
         except ExpressionError as error:
-            return Seen(act_id, self.now_s, trouble=Trouble(Reason.EXPRESSION, str(error), sent=False))
+            return Seen(act_id, self.now_s, trouble=Trouble(Reason.EXPRESSION, str(error), sent=False)), {}
         timeout_s = debt.step.timeout_s
-        self.ask(Do(act_id, spec.kind, request, debt.step.system, timeout_s, effect, key or f"{debt.key}-{word}"))
+        self.ask(
+            Do(
+                act_id,
+                spec.kind,
+                request,
+                debt.step.system,
+                timeout_s,
+                effect,
+                key or f"{debt.key}-{word}",
+                debt.step.auth,
+            )
+        )
         seen = yield from self.wait(act_id)
         debt.attempts.append(attempt(act_id, spec, request, seen, asked_s, self.begin_s))
-        return seen
+        return seen, spec.see(request, seen.answer) if seen.trouble is None else {}
 
     def _pause(self, debt: Debt, word: str, n: int) -> Strand:
         yield from self.sleep(f"{debt.path}~{word}~wait", self.now_s + FIRST_WAIT_S * 2 ** (n - 1))

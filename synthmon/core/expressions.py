@@ -149,6 +149,7 @@ class Compiler:
     def __init__(self) -> None:
         self._envs: dict[tuple[tuple[str, str], ...], Any] = {}
         self._programs: dict[tuple[int, str], Any] = {}
+        self._chains: dict[str, frozenset[str]] = {}
         self._done: dict[tuple[str, tuple[tuple[str, str], ...]], Expression] = {}
 
     def compile(self, text: str, names: Mapping[str, str]) -> Expression:
@@ -156,7 +157,7 @@ class Compiler:
 
         Raises `CompileError` for syntax, an unknown name, a call or operator that no overload fits.
         """
-        refs = references(_seeded(text), names)
+        refs = self._references(text, names)
         key = (text, tuple(sorted((name, names[name]) for name in refs)))
         if key not in self._done:
             self._done[key] = self._compile(text, names, frozenset(refs))
@@ -169,13 +170,19 @@ class Compiler:
         try:
             program = self._program(env, respell(_seeded(text), {name: slot for slot, name in slots}))
         except RuntimeError:
-            slots, env = (), _environment(names)  # in the writer's own words, for the fault and its column
-            program = _in_words(text, env)
+            spelled = {name: f"{name[:-1]}_" for name in names if name in _CEL_TYPES}
+            slots, env = (), _environment({spelled.get(name, name): kind for name, kind in names.items()})
+            program = _in_words(respell(text, spelled), env)  # as the writer wrote it, for the fault and its column
         if not refs:
             got = program.eval()
             if got.type() == cel.Type.ERROR:  # a constant that can never have a value: duration("14d")
                 raise CompileError(1, _plainly(str(got.value())))
         return Expression(text, _type_word(program.return_type()), refs, program, env, slots)
+
+    def _references(self, text: str, names: Mapping[str, str]) -> set[str]:
+        if text not in self._chains:
+            self._chains[text] = chains(_seeded(text))
+        return {name for chain in self._chains[text] if (name := _declared_part(chain, names))}
 
     def _program(self, env: Any, text: str) -> Any:
         key = (id(env), text)
@@ -197,7 +204,11 @@ _SLOTS = 6  # of each type, to begin with; an expression that reads more names g
 
 def _common(name: str) -> bool:
     """Whether many journeys have this name: `run.id`, `status`, `body`."""
-    return "." not in name or name.startswith("run.")
+    return name.startswith("run.") or ("." not in name and name not in _CEL_TYPES)
+
+
+_CEL_TYPES = frozenset("bool bytes double dyn int list map null_type string type uint".split())
+"""CEL's own words for types: no variable may have such a name, so one (`bytes`) is always a slot."""
 
 
 def _seeded(text: str) -> str:
@@ -229,10 +240,10 @@ def respell(text: str, spelled: Mapping[str, str]) -> str:
 
     def replace(found: re.Match[str]) -> str:
         word = found.group()
-        if word[0] in "\"'" or found.lastgroup != "chain":
+        if found.lastgroup != "chain" or _is_call(word, text, found.end()):
             return word
         word = "".join(word.split())  # blanks may stand around a dot
-        name = _declared_part(word, spelled, bound)
+        name = "" if word.partition(".")[0] in bound else _declared_part(word, spelled)
         return spelled[name] + word[len(name) :] if name else found.group()
 
     return _STRING_OR_CHAIN.sub(replace, text)
@@ -240,16 +251,25 @@ def respell(text: str, spelled: Mapping[str, str]) -> str:
 
 def references(text: str, names: Container[str]) -> set[str]:
     """The declared names that an expression reads, found by its words (strings and bound variables apart)."""
+    return {name for chain in chains(text) if (name := _declared_part(chain, names))}
+
+
+def chains(text: str) -> frozenset[str]:
+    """Every `a.b.c` of an expression that may be a name: no function, nothing in a string, no bound variable."""
     bare = STRINGS.sub('""', text)
     bound = _bound(bare)
-    words = ("".join(word.split()) for word in _CHAIN.findall(bare))
-    return {name for word in words if (name := _declared_part(word, names, bound))}
+    found = (f for f in _CHAIN.finditer(bare) if not _is_call(f.group(), bare, f.end()))
+    words = ("".join(f.group().split()) for f in found)
+    return frozenset(word for word in words if word.partition(".")[0] not in bound)
 
 
-def _declared_part(word: str, names: Container[str], bound: Container[str]) -> str:
+def _is_call(word: str, text: str, end: int) -> bool:
+    """Whether a word that ends here is the name of a function: `bytes("a")`."""
+    return "." not in word and text[end : end + 1] == "("
+
+
+def _declared_part(word: str, names: Container[str]) -> str:
     """The longest declared name that a chain `a.b.c` begins with, or nothing."""
-    if word.partition(".")[0] in bound:
-        return ""
     while word not in names:
         word, dot, _ = word.rpartition(".")
         if not dot:

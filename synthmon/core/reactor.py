@@ -72,6 +72,11 @@ class Reactor:
         """Whether an act was asked for and neither answered nor cancelled."""
         return act_id in self._open
 
+    def request_of(self, act_id: str) -> Any:
+        """The request of an open act; None when there is none."""
+        act = self._open.get(act_id)
+        return act.request if isinstance(act, Do) else None
+
     def open_acts(self) -> tuple[Do | Wake, ...]:
         """Everything asked for and not answered yet."""
         return tuple(self._open.values())

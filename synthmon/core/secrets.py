@@ -70,6 +70,14 @@ class Vault:
         """The text with every handle opened. Raises `SecretError`. For the door only."""
         return _SEALED.sub(lambda found: self._open(found[1]), text) if _OPEN in text else text
 
+    def learned(self) -> Mapping[str, str]:
+        """What `secret(…)` took in: handle word → value. For a session that outlives the run which logged in."""
+        return {word: value for word, value in self._values.items() if word.startswith("learned.")}
+
+    def adopt(self, words: Mapping[str, str]) -> None:
+        """Take in what another vault has learned."""
+        self._values.update(words)
+
     def values(self) -> tuple[str, ...]:
         """Every value, longest first, for redaction."""
         return tuple(sorted(self._values.values(), key=len, reverse=True))

@@ -234,7 +234,7 @@ class Transaction(Clean):
         key = f"{self.run.id}-{key_path}" if effect else None
         debt = self._owe(step, key_path, key) if effect and step.undo and key else None
         intent = debt[1] if debt else None
-        self.ask(Do(act_id, step.spec.kind, request, step.system, step.timeout_s, effect, key, intent))
+        self.ask(Do(act_id, step.spec.kind, request, step.system, step.timeout_s, effect, key, step.auth, intent))
         seen = yield from self.wait(act_id)
         if seen.sent_at_s is not None:
             self.sent_s.setdefault(step.id, seen.sent_at_s)

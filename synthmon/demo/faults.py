@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 
@@ -83,6 +84,8 @@ class Board:
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
+        self.up = asyncio.Event()  # set while no consumer is down
+        self.up.set()
         self._on: dict[str, float] = {}
         self._struck: dict[str, int] = dict.fromkeys(BY_NAME, 0)
 
@@ -94,12 +97,14 @@ class Board:
         if not 0.0 <= chosen <= 1.0:
             raise ValueError(f"rate is {chosen}; it must lie between 0 and 1.")
         self._on[name] = chosen
+        self._tell_who_waits()
 
     def mend(self, name: str) -> None:
         """Switch a fault off; mending what is whole changes nothing."""
         if name not in BY_NAME:
             raise UnknownFault(name)
         self._on.pop(name, None)
+        self._tell_who_waits()
 
     def on(self, name: str) -> bool:
         return name in self._on
@@ -116,6 +121,12 @@ class Board:
         hit = self._dice.random() < rate
         self._struck[name] += hit
         return hit
+
+    def _tell_who_waits(self) -> None:
+        if self._on.get("dead-worker", 0.0) > 0.0:
+            self.up.clear()
+        else:
+            self.up.set()
 
     def listing(self) -> list[dict[str, object]]:
         return [

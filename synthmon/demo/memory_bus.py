@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from synthmon.demo.bus import MAX_AGE_S, MAX_MESSAGES, Delivery, Patience, Subscription
@@ -121,10 +122,9 @@ class _MemorySubscription:
             self.consumer.news.clear()
             due_s = self.consumer.next_due_s()
             pause_s = min(until_s, until_s if due_s is None else due_s) - now_s
-            try:
-                await asyncio.wait_for(self.consumer.news.wait(), max(pause_s, 0.001))
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(pause_s, 0.001)):
+                    await self.consumer.news.wait()
 
     async def close(self) -> None:
         """Nothing to give back: what was not acknowledged comes again after its ack wait."""

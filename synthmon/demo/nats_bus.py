@@ -99,15 +99,24 @@ class _NatsSubscription:
     async def next(self, limit_s: float) -> Delivery | None:
         try:
             (message,) = await self.pull.fetch(1, timeout=limit_s)
+            return _NatsDelivery(message)
         except TimeoutError:
             return None
         except (NatsError, OSError) as exc:
             raise BusTrouble(f"no message could be fetched: {exc or type(exc).__name__}") from exc
-        return _NatsDelivery(message)
+        finally:
+            _be_cancelled_if_so()
 
     async def close(self) -> None:
         with suppress(NatsError, OSError):
             await self.pull.unsubscribe()
+
+
+def _be_cancelled_if_so() -> None:
+    """The client uses ``asyncio.wait_for``, which before Python 3.12 loses a cancellation that meets a message."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @dataclass(frozen=True, slots=True)

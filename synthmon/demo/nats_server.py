@@ -71,11 +71,15 @@ async def _address(process: Process, store: Path, log: Path) -> str:
         async with asyncio.timeout(_START_LIMIT_S):
             while process.returncode is None:
                 with suppress(StopIteration, json.JSONDecodeError):  # not there yet, or half written
-                    return str(json.loads(next(store.glob("*.ports")).read_text())["nats"][0])
+                    return _first_address(store)
                 await asyncio.sleep(0.02)
     except TimeoutError as exc:
         raise NoServer(f"nats-server did not start within {_START_LIMIT_S:.0f} s. Read {log}.") from exc
     raise NoServer(f"nats-server ended with code {process.returncode} while starting. Read {log}.")
+
+
+def _first_address(store: Path) -> str:
+    return str(json.loads(next(store.glob("*.ports")).read_text())["nats"][0])
 
 
 async def _stop(process: Process) -> None:

@@ -60,7 +60,9 @@ class Notes:
             self._closing.enter_context(self._sender)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._closing.close()
 
     def trace(self, *spans: Span) -> None:

@@ -23,7 +23,6 @@ PSP_LIMIT = Decimal("2000.00")
 PSP_TYPICAL_MS = 60.0
 PSP_SLOW_S = 3.0
 STAGES = ("placed", "validated", "reserved", "paid", "booked", "shipped")
-ENDS = ("rejected", "out-of-stock", "declined")
 
 
 class Stock:
@@ -50,8 +49,7 @@ class Stock:
 
     def take_back(self, order: Row) -> None:
         """The order was deleted: undo what its movements did."""
-        moved = self._rows.movements.find(orderId=order["id"])
-        if not any(row["kind"] == "reserved" for row in moved):
+        if "reserved" not in order["timeline"]:
             return
         if "shipped" in order["timeline"]:
             self._on_hand[order["sku"]] += order["quantity"]
@@ -165,7 +163,7 @@ class Orders:
                 "kind": "confirmation",
                 "to": order["email"],
                 "subject": f"Your order {order['reference']} is on its way",
-                "text": f"{order['quantity']} × {order['sku']}, {order['amount']} EUR. Thank you, {order['name']}.",
+                "text": f"{order['quantity']} x {order['sku']}, {order['amount']} EUR. Thank you, {order['name']}.",
             }
         )
         return ()
@@ -173,13 +171,12 @@ class Orders:
     async def _ask_psp(self, event: Event) -> float:
         """Milliseconds for both the ordinary call and, if the fault is on and another overlapped, the wait."""
         started_ns = time.time_ns()
-        if self._authorising:
-            self._overlaps += 1
-        before = self._overlaps - bool(self._authorising)
+        overlaps_before = self._overlaps
+        self._overlaps += self._authorising > 0
         self._authorising += 1
         try:
             await self._dependencies.call(event, "psp", PSP_TYPICAL_MS)
-            if self._overlaps > before and self._board.strikes("slow-dependency", "psp"):
+            if self._overlaps > overlaps_before and self._board.strikes("slow-dependency", "psp"):
                 await asyncio.sleep(PSP_SLOW_S)
         finally:
             self._authorising -= 1

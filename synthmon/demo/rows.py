@@ -18,8 +18,8 @@ KEEP_NOTES = 20_000
 
 
 def iso(at_ns: int) -> str:
-    """UTC with milliseconds: 2026-01-31T12:00:00.123Z (RFC 3339)."""
-    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """UTC with microseconds: 2026-01-31T12:00:00.123456Z (RFC 3339)."""
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Memory(Generic[Value]):
@@ -38,7 +38,7 @@ class Memory(Generic[Value]):
         now_s = time.monotonic()
         self._values[key] = (now_s, value)
         self._values.move_to_end(key)
-        while len(self._values) > self._keep or next(iter(self._values.values()))[0] < now_s - self._keep_s:
+        while len(self._values) > self._keep or self._oldest_s() < now_s - self._keep_s:
             self._values.popitem(last=False)
 
     def drop(self, key: str) -> Value | None:
@@ -50,6 +50,9 @@ class Memory(Generic[Value]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def _oldest_s(self) -> float:
+        return next((since_s for since_s, _ in self._values.values()), float("inf"))
 
 
 class Table:

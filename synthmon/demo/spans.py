@@ -73,9 +73,7 @@ def _span(span: Span) -> dict[str, Any]:
         "status": {} if span.ok else {"code": 2},  # STATUS_CODE_ERROR
     }
     if span.link:
-        told["links"] = [
-            {"traceId": span.link.trace_id, "spanId": span.link.span_id, "traceState": span.tracestate}
-        ]
+        told["links"] = [{"traceId": span.link.trace_id, "spanId": span.link.span_id, "traceState": span.tracestate}]
     return told
 
 

@@ -19,7 +19,6 @@ from synthmon.demo.spans import Kind, Span
 
 _LOOK_S = 5.0
 _PAUSE_S = 0.5
-_DOWN_LOOK_S = 0.05
 
 Done = Memory[tuple[Following, ...]]
 
@@ -27,7 +26,9 @@ Done = Memory[tuple[Following, ...]]
 class Worker:
     """A durable consumer. ``run`` until cancelled; a cancelled worker leaves its events to the next one."""
 
-    def __init__(self, function: Function, bus: Bus, board: Board, notes: Notes, rows: Rows, patience: Patience) -> None:
+    def __init__(
+        self, function: Function, bus: Bus, board: Board, notes: Notes, rows: Rows, patience: Patience
+    ) -> None:
         self.function = function
         self._bus = bus
         self._board = board
@@ -64,8 +65,7 @@ class Worker:
     async def _until_up(self) -> None:
         if self._board.down(self.function.service):
             self._board.strikes("dead-worker", self.function.service)
-            while self._board.down(self.function.service):
-                await asyncio.sleep(_DOWN_LOOK_S)
+            await self._board.up.wait()
 
     async def _next(self, subscription: Subscription) -> Delivery | None:
         try:
@@ -120,7 +120,7 @@ class Worker:
             self._write(event, place, started_ns, "retry", str(again))
             await self._give_back(event, delivery, str(again))
             return
-        except Exception as exc:  # one bad event must not stop the worker
+        except Exception as exc:  # noqa: BLE001  one bad event must not stop the worker
             self._write(event, place, started_ns, "error", repr(exc))
             await self._give_back(event, delivery, repr(exc))
             return
@@ -128,6 +128,7 @@ class Worker:
             for what in following:
                 await self._publish(event, place, what)
         except BusTrouble as trouble:
+            self._note(event, place, started_ns, time.time_ns(), "retry", str(trouble))
             await self._give_back(event, delivery, str(trouble))
             return
         await delivery.ack()
@@ -159,7 +160,12 @@ class Worker:
             )
 
     def _write(self, event: Event, place: Place, started_ns: int, status: str, reason: str = "") -> None:
-        function, ended_ns = self.function, time.time_ns()
+        ended_ns = time.time_ns()
+        self._note(event, place, started_ns, ended_ns, status, reason)
+        self._trace(event, place, started_ns, ended_ns, status)
+
+    def _note(self, event: Event, place: Place, started_ns: int, ended_ns: int, status: str, reason: str) -> None:
+        function = self.function
         self._notes.write(
             Note(
                 function.service,
@@ -177,6 +183,9 @@ class Worker:
                 reason=reason,
             )
         )
+
+    def _trace(self, event: Event, place: Place, started_ns: int, ended_ns: int, status: str) -> None:
+        function = self.function
         self._notes.trace(
             Span(
                 function.service,

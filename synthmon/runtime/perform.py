@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 import structlog
 
@@ -19,12 +20,41 @@ from synthmon.runtime.instants import Clock
 _log = structlog.get_logger(__name__)
 
 
+class Signer(Protocol):
+    """The headers that requests carry under a session (`runtime.sessions`)."""
+
+    def wanted(self, auth: str, system: str) -> bool:
+        """Whether a request of this session, or to this system, carries any."""
+        ...
+
+    async def headers(self, auth: str, system: str) -> tuple[tuple[str, str], ...] | Trouble:
+        """The headers, their secrets sealed; logs in if need be."""
+        ...
+
+    def drop(self, auth: str, system: str) -> None:
+        """The target does not know the login any more."""
+        ...
+
+
 class Performer:
-    """Performs the acts of one run until its core is done. One instance a run."""
+    """Performs the acts of one run until its core is done. One instance a run.
+
+    `watch` is called after every fact; `sign` knows the headers of sessions (without it, acts carry none).
+    """
 
     def __init__(
-        self, run_id: str, journey: str, location: str, door: Door, kinds: Mapping[str, Kind], book: Book, clock: Clock
+        self,
+        run_id: str,
+        journey: str,
+        location: str,
+        door: Door,
+        kinds: Mapping[str, Kind],
+        book: Book,
+        clock: Clock,
+        watch: Callable[[Clean], None] | None = None,
+        sign: Signer | None = None,
     ) -> None:
+        self._watch, self._sign = watch, sign
         self._run_id, self._journey, self._location = run_id, journey, location
         self._door, self._kinds, self._book, self._clock = door, kinds, book, clock
         self._seen: asyncio.Queue[Seen] = asyncio.Queue()
@@ -40,6 +70,8 @@ class Performer:
                 if core.done:
                     break
                 acts = core.feed(await self._seen.get())
+                if self._watch is not None:
+                    self._watch(core)
         finally:
             for timer in self._timers.values():
                 timer.cancel()
@@ -87,10 +119,26 @@ class Performer:
                 return Trouble(Reason.FENCED, "another process has taken this run over", sent=False)
         envelope = Envelope(self._run_id, self._journey, act.system, self._location, act.key, act.effect, act.timeout_s)
         try:
-            return await self._kinds[act.kind].perform(act.request, self._door, envelope)
+            return await self._signed(act, envelope)
         except Exception as error:  # noqa: BLE001  a defect of a kind costs one run and not the daemon
             _log.exception("a step could not be performed", journey=self._journey, run=self._run_id, act=act.id)
             return Trouble(Reason.BROKEN, f"{type(error).__name__} in the kind {act.kind}: report this")
+
+    async def _signed(self, act: Do, envelope: Envelope) -> Any | Trouble:
+        """Perform it under its session; one that the target no longer knows (401) is logged in anew, once."""
+        kind = self._kinds[act.kind]
+        if self._sign is None or not self._sign.wanted(act.auth, act.system):
+            return await kind.perform(act.request, self._door, envelope)
+        for last in (False, True):
+            headers = await self._sign.headers(act.auth, act.system)
+            if isinstance(headers, Trouble):
+                return headers
+            request = replace(act.request, headers=(*act.request.headers, *headers))
+            answer = await kind.perform(request, self._door, envelope)
+            if last or getattr(answer, "status", 0) != 401:
+                return answer
+            self._sign.drop(act.auth, act.system)
+        raise AssertionError("the loop returns")
 
     def _told(self, act: Do, answer: Any | Trouble) -> Seen:
         """What was seen, at the instant that the answer was complete and not at that of our looking."""

@@ -56,7 +56,7 @@ class Reaper:
     ) -> None:
         self._lent, self._journal, self._clock, self._find, self._live = lent, journal, clock, find, live
         self._alone = alone  # nobody else uses the journal: what was open at the start is of the dead
-        self._dead: frozenset[str] | None = None
+        self._dead: set[str] | None = None
         self._owing: dict[str, Owing] = {}
         self._rests_until_s: dict[str, float] = {}
         self._again = asyncio.Event()
@@ -65,8 +65,10 @@ class Reaper:
         """What was owed at the last look, oldest first."""
         return sorted(self._owing.values(), key=lambda owing: owing.since)
 
-    def look_soon(self) -> None:
-        """A run has just left debts."""
+    def take_over(self, run_id: str) -> None:
+        """A run of this process has ended and left debts."""
+        if self._dead is not None:
+            self._dead.add(run_id)
         self._again.set()
 
     async def run(self) -> None:
@@ -87,7 +89,7 @@ class Reaper:
         """One look at the journal, one try at each run that may be tried now."""
         open_runs = {run.run_id: run for run in await self._journal.open_runs()}
         if self._dead is None:
-            self._dead = frozenset(open_runs) if self._alone else frozenset()
+            self._dead = set(open_runs) if self._alone else set()
         self._owing = {
             run_id: self._known(run) for run_id, run in open_runs.items() if not self._live(run_id) and run.entries
         }
@@ -137,7 +139,9 @@ class Reaper:
             debt.names.update((f"secret.{name}", seal(f"secret.{name}")) for name in lent.settings.secrets)
         door = lent.open_door(as_run, journey, vault)
         book = Book(self._journal, run.run_id, seq=len(run.entries))
-        performer = Performer(run.run_id, journey.name, head.location, door, lent.kinds, book, self._clock)
+        names = core.debts[0].names if core.debts else {}
+        sign = lent.sign(door, self._journal, self._clock, as_run, names, vault)
+        performer = Performer(run.run_id, journey.name, head.location, door, lent.kinds, book, self._clock, sign=sign)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await performer.drive(core, core.drain())
@@ -160,7 +164,7 @@ class Reaper:
         """Whether nobody can still be running it: open at a start that was alone, or long past its deadline."""
         if self._live(run.run_id):
             return False
-        if self._dead and run.run_id in self._dead:
+        if self._dead is not None and run.run_id in self._dead:
             return True
         head = next(entry for entry in run.entries if isinstance(entry, Opened))
         return self._clock.now() > head.started + timedelta(seconds=journey.deadline_s + 2 * CLEAN_UP_S)

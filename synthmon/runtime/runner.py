@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from synthmon.core.debts import Clean
+from synthmon.core.door import Door
 from synthmon.core.history import History
 from synthmon.core.intents import Claim, Journal
 from synthmon.core.journey import Journey
@@ -30,6 +32,7 @@ from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock
 from synthmon.runtime.people import NobodyFree, People
 from synthmon.runtime.perform import Performer
+from synthmon.runtime.sessions import RunSigner, Sessions
 
 CLEAN_UP_S = 30.0  # what clean-up may take on top of a run's deadline before its lease ends
 MOST_UNSAVED = 10_000
@@ -49,6 +52,15 @@ class Lent:
     open_door: OpenDoor
     people: People
     secrets: Mapping[str, str]
+    sessions: Sessions
+
+    def sign(
+        self, door: Door, journal: Journal, clock: Clock, run: Run, names: Mapping[str, Any], vault: Vault
+    ) -> RunSigner | None:
+        """Who signs the requests of a run; None when the settings have no sessions."""
+        if not self.settings.sessions:
+            return None
+        return RunSigner(self.sessions, self.settings, self.kinds, door, journal, clock, run, names, vault)
 
 
 class Runner:
@@ -67,6 +79,7 @@ class Runner:
         self._texts: set[str] = set()
         self._stopping = False
         self.paused: Callable[[str], bool] = lambda name: False
+        self.watch: Callable[[Clean], None] | None = None
 
     # what is asked of it --------------------------------------------------------------------------------------------
 
@@ -102,14 +115,23 @@ class Runner:
     async def stop(self, grace_s: float) -> None:
         """Interrupt every run, let them clean up for `grace_s`, then let go; their debts are paid at the next start."""
         self._stopping = True
-        for performer in list(self._live.values()):
-            performer.interrupt()
+        self.interrupt()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace_s)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._save(())
+
+    def interrupt(self) -> None:
+        """Ask every run to stop going forward and to clean up."""
+        for performer in list(self._live.values()):
+            performer.interrupt()
+
+    def let_go(self) -> None:
+        """Stop at once: what runs owe is paid at the next start."""
+        for task in self._tasks:
+            task.cancel()
 
     # a slot ---------------------------------------------------------------------------------------------------------
 
@@ -180,7 +202,10 @@ class Runner:
         try:
             core = Transaction(journey, run, names, vault, self._clock.monotonic_s())
             book = Book(self._journal, run.id, core.opened)
-            performer = Performer(run.id, journey.name, run.location, door, lent.kinds, book, self._clock)
+            sign = lent.sign(door, self._journal, self._clock, run, names, vault)
+            performer = Performer(
+                run.id, journey.name, run.location, door, lent.kinds, book, self._clock, self.watch, sign
+            )
             self._running[journey.name] = self._live[run.id] = performer
             if self._stopping:
                 performer.interrupt()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from synthmon.core.cron import CronError, in_gap, instants, parse
 from synthmon.core.journey import Cron, Every
-from synthmon.core.slots import due, next_slot, slots_between
+from synthmon.core.slots import Gap, due, gap, next_slot
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -85,15 +85,19 @@ def test_a_slot_that_is_no_longer_valid_is_missed() -> None:
 @given(st.integers(1, 7200), st.integers(0, 10**6))
 def test_slots_are_counted_as_they_are_named(every_s: int, seconds: int) -> None:
     until = NOON + timedelta(seconds=min(seconds, every_s * 50))
-    named, slot = 0, NOON
+    named, slot = [], NOON
     while (slot := next_slot(Every(every_s), "a", slot)) <= until:
-        named += 1
+        named.append(slot)
 
-    assert slots_between(Every(every_s), "a", NOON, until) == named
+    found = gap(Every(every_s), "a", NOON, until)
+
+    assert found == (Gap(len(named), named[0], named[-1]) if named else None)
 
 
 def test_cron_is_counted_as_it_is_named() -> None:
-    assert slots_between(Cron("*/30 * * * *"), "a", NOON, NOON + timedelta(days=2)) == 96
+    found = gap(Cron("*/30 * * * *"), "a", NOON, NOON + timedelta(days=2))
+
+    assert found == Gap(96, NOON + timedelta(minutes=30), NOON + timedelta(days=2))
 
 
 @pytest.mark.parametrize(

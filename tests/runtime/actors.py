@@ -18,6 +18,7 @@ from synthmon.language.settings import Settings
 from synthmon.runtime.instants import Clock
 from synthmon.runtime.people import People
 from synthmon.runtime.runner import Lent, Runner
+from synthmon.runtime.sessions import Sessions
 from synthmon.store.journal_memory import MemoryJournal
 from synthmon.store.memory import MemoryHistory
 from tests.core.scripted import Answer
@@ -90,7 +91,14 @@ def make_stage(
     """A runner over memory stores."""
     settings = settings or Settings()
     told: list[Record] = []
-    lent = Lent(settings, {"call": CallKind(ask)}, lambda *_: NoDoor(), People(settings.identities, MemoryLeases()), {})
+    lent = Lent(
+        settings,
+        {"call": CallKind(ask)},
+        lambda *_: NoDoor(),
+        People(settings.identities, MemoryLeases()),
+        {},
+        Sessions(),
+    )
     kept_journal, kept_history = journal or MemoryJournal(), history or MemoryHistory()
     runner = Runner(lent, kept_journal, kept_history, clock, tell or (lambda record, journey: told.append(record)))
     return Stage(runner, kept_journal, kept_history, told)

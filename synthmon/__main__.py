@@ -1,0 +1,5 @@
+"""`python -m synthmon` is `synthmon`."""
+
+from synthmon.cli.main import main
+
+main()

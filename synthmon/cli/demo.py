@@ -1,0 +1,175 @@
+"""`synthmon demo`: an event-driven shop, the daemon that watches it, and switches to break it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+import synthmon
+from synthmon.cli.output import FAILED, people, screen, stop
+from synthmon.demo.client import DemoTrouble, break_fault, faults, mend
+
+SHOP_PORT, LISTEN = 9870, "127.0.0.1:9880"
+_OPENS_WITHIN_S, _CLOSES_WITHIN_S = 30.0, 15.0
+
+app = typer.Typer(help="Run the demo shop under watch, or break and mend it.", invoke_without_command=True)
+
+ShopUrl = Annotated[str, typer.Option("--shop", help="Where the shop is.", envvar="SYNTHMON_DEMO_SHOP")]
+
+
+@app.callback()
+def demo(
+    context: typer.Context,
+    for_: Annotated[str, typer.Option("--for", help="Stop by itself after this long, 60s for instance.")] = "",
+    probes: Annotated[
+        Path | None, typer.Option("--probes", help="The journeys to run; default: those shipped.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option("--dir", help="Where to keep history and logs.")] = None,
+) -> None:
+    """Start the shop, the daemon and the page; the journeys shipped with synthmon run every few seconds."""
+    if context.invoked_subcommand is not None:
+        return
+    with _folder(folder) as here, _shop(here) as shop_url:
+        raise typer.Exit(_daemon(probes or _shipped(), here, shop_url, for_))
+
+
+@app.command("break")
+def break_(
+    name: Annotated[str, typer.Argument(help="The fault; `synthmon demo faults` lists them.")],
+    rate: Annotated[float | None, typer.Option("--rate", min=0.0, max=1.0, help="In which share of cases.")] = None,
+    shop: ShopUrl = f"http://127.0.0.1:{SHOP_PORT}",
+) -> None:
+    """Switch a fault on."""
+    _tell(lambda: break_fault(shop, name, rate))
+
+
+@app.command("mend")
+def mend_(
+    name: Annotated[str, typer.Argument(help="The fault.")], shop: ShopUrl = f"http://127.0.0.1:{SHOP_PORT}"
+) -> None:
+    """Switch a fault off."""
+    _tell(lambda: mend(shop, name))
+
+
+@app.command("faults")
+def faults_(shop: ShopUrl = f"http://127.0.0.1:{SHOP_PORT}") -> None:
+    """List the faults, and which are on."""
+    _tell(lambda: faults(shop))
+
+
+def _tell(ask: Any) -> None:
+    try:
+        known = ask()
+    except DemoTrouble as trouble:
+        stop(str(trouble), FAILED)
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for column in ("", "fault", "what it does", "where it shows"):
+        table.add_column(column)
+    for fault in known:
+        mark = f"[red]broken[/] ×{fault['struck']}" if fault["on"] else "[green]fine[/]"
+        table.add_row(mark, fault["name"], fault["does"], fault["shows"])
+    screen().print(table)
+
+
+def _daemon(probes: Path, here: Path, shop_url: str, for_: str) -> int:
+    said = people()
+
+    command = [sys.executable, "-m", "synthmon", "serve", str(probes), "--settings", str(probes / "synthmon.yaml")]
+    command += ["--listen", LISTEN, "--store", f"sqlite:///{here / 'synthmon.db'}", *(["--for", for_] if for_ else [])]
+    with (here / "daemon.log").open("ab") as log:
+        process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        _wait_until_open(f"http://{LISTEN}/readyz", process, here / "daemon.log")
+        said.print(_WELCOME.format(page=f"http://{LISTEN}/", shop=shop_url, logs=here), soft_wrap=True)
+        return process.wait()
+    except KeyboardInterrupt:
+        said.print("stopping: runs that are under way take back what they made …")
+        return 0
+    finally:
+        _end(process)
+
+
+@contextlib.contextmanager
+def _shop(here: Path) -> Iterator[str]:
+    """The shop as a process of its own, in its own session, so that Ctrl-C reaches the daemon first."""
+    url = f"http://127.0.0.1:{SHOP_PORT}"
+    command = [sys.executable, "-m", "synthmon.demo", "--port", str(SHOP_PORT), "--dir", str(here / "shop")]
+    with (here / "shop.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        _wait_until_open(f"{url}/healthz", process, here / "shop.log")
+        yield url
+    finally:
+        _end(process)
+
+
+def _wait_until_open(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    until_s = time.monotonic() + _OPENS_WITHIN_S
+    while time.monotonic() < until_s:
+        if process.poll() is not None:
+            stop(f"it ended before it was open:\n{log.read_text()[-2000:]}", FAILED)
+        try:
+            with opener.open(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    stop(f"{url} did not answer within {_OPENS_WITHIN_S:g}s; see {log}", FAILED)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_CLOSES_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def _folder(chosen: Path | None) -> Iterator[Path]:
+    if chosen is not None:
+        os.makedirs(chosen, exist_ok=True)
+        yield chosen
+        return
+    with tempfile.TemporaryDirectory(prefix="synthmon-demo-") as made:
+        yield Path(made)
+
+
+def _shipped() -> Path:
+    """The journeys in the package, or beside it in a checkout."""
+    package = Path(synthmon.__file__).parent
+    inside, beside = package / "demo" / "probes", package.parent / "probes"
+    return inside if inside.is_dir() else beside
+
+
+_WELCOME = """
+  The shop is open, and synthmon watches it.
+
+    page      {page}
+    metrics   {page}metrics
+    shop      {shop}
+    logs      {logs}
+
+  Break something, and watch the page:
+
+    synthmon demo faults                 what can be broken
+    synthmon demo break lose-event       an event is never published
+    synthmon demo mend lose-event
+
+  Ctrl-C ends it.
+"""

@@ -1,0 +1,76 @@
+"""What a run would send, without sending it: `synthmon run --dry-run`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from synthmon.core import secrets
+from synthmon.core.expressions import ExpressionError, Scope
+from synthmon.core.journey import Journey, Step
+from synthmon.core.run import Run, run_names
+from synthmon.identities.invent import invent
+from synthmon.language.settings import Invented, Settings
+
+_ID = "0123456789abcdef0123456789abcdef"  # the plan is the same each time
+
+
+def draw_plan(journey: Journey, settings: Settings) -> RenderableType:
+    """Every step with its request as far as its values are known before anything is sent, its checks, its undo."""
+    now = datetime.now(UTC)
+    names = _names(journey, settings, Run(_ID, journey.name, journey.digest, now, now))
+    system = settings.systems.get(journey.system)
+    base = f"  {system.base_at('')}" if system else ""
+    lines: list[RenderableType] = [
+        Text(f"{journey.name}  {journey.title}", "bold"),
+        Text(f"  system {journey.system}{base}"),
+    ]
+    for step in journey.walk():
+        lines.extend(_step(step, names))
+    return Group(*lines)
+
+
+def _step(step: Step, names: dict[str, Any]) -> list[Text]:
+    if step.spec is None:
+        return [Text(f"  {step.id}  pause {step.pause_s:g}s")]
+    lines = [Text.assemble("  ", (step.id, "bold"), "  ", _request(step, names))]
+    if step.within:
+        after = f" after {step.within.after}" if step.within.after else ""
+        lines.append(Text(f"      asked again until it holds, for {step.within.limit_s:g}s{after}", "dim"))
+    lines.extend(Text(f"      expects {check.expression.text}", "dim") for check in step.expect)
+    lines.extend(Text(f"      saves {step.id}.{name} = {kept.text}", "dim") for name, kept in step.save)
+    if step.undo:
+        lines.append(
+            Text(f"      taken back by {step.undo.spec.kind}, at the latest after {step.undo.ttl_s:g}s", "dim")
+        )
+    elif step.leaves:
+        lines.append(Text(f"      leaves {step.leaves}", "dim"))
+    return lines
+
+
+def _request(step: Step, names: dict[str, Any]) -> str:
+    assert step.spec is not None
+    try:
+        request = step.spec.render(Scope(names))
+    except ExpressionError:
+        unknown = sorted(step.spec.refs - names.keys())
+        return f"{step.spec.kind}, with {', '.join(unknown)} from steps before"
+    return secrets.masked(step.spec.describe(request, None))
+
+
+def _names(journey: Journey, settings: Settings, run: Run) -> dict[str, Any]:
+    names: dict[str, Any] = run_names(run) | {f"case.{name}": value for name, value in journey.case.items()}
+    names |= {f"secret.{name}": secrets.seal(f"secret.{name}") for name in settings.secrets}
+    match settings.identities.get(journey.identity):
+        case Invented(fields, locale, domain):
+            names |= {f"identity.{name}": value for name, value in invent(fields, run.id, locale, domain).items()}
+        case None:
+            pass
+        case pool:
+            names |= {f"identity.{name}": value for name, value in pool.accounts[0].items() if name != "password"}
+    for name, template in journey.vars:
+        names[f"vars.{name}"] = template.render(Scope(dict(names)))
+    return names

@@ -1,0 +1,18 @@
+"""`synthmon schema`: the JSON Schema of probes, for editors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from synthmon.cli.output import print_json
+
+
+def schema(
+    settings: Annotated[bool, typer.Option("--settings", help="The schema of synthmon.yaml instead.")] = False,
+) -> None:
+    """Print it; `synthmon schema > synthmon.schema.json` gives completion in an editor."""
+    from synthmon.language import explain
+
+    print_json(explain.settings_schema() if settings else explain.json_schema())

@@ -1,0 +1,157 @@
+"""A run as a terminal shows it: the verdict, each step on a common time axis, every check that failed, the clean-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from synthmon.core.outcomes import Outcome
+from synthmon.core.run import Attempt, CheckRecord, Record, StepRecord
+
+WIDTH = 32
+MARKS = {
+    Outcome.PASSED: ("✓", "green"),
+    Outcome.FLAKY: ("≈", "yellow"),
+    Outcome.FAILED: ("✗", "red"),
+    Outcome.UNKNOWN: ("?", "magenta"),
+    Outcome.SKIPPED: ("–", "dim"),
+    Outcome.MISSED: ("○", "blue"),
+}
+_PHASES = (
+    ("dns_ms", "blue"),
+    ("connect_ms", "cyan"),
+    ("tls_ms", "magenta"),
+    ("wait_ms", "yellow"),
+    ("read_ms", "green"),
+)
+
+
+def draw(record: Record, every_check: bool = False) -> RenderableType:
+    """The whole run; checks that hold are left out unless `every_check`."""
+    parts: list[RenderableType] = [headline(record)]
+    if record.message:
+        parts.append(Text(f"  {record.message}", style="red" if record.outcome is Outcome.FAILED else "magenta"))
+    if record.steps:
+        parts.append(_steps(record, every_check))
+        parts.append(_legend())
+    failed = [check for check in record.verify if every_check or check.ok is not True]
+    if failed:
+        parts.append(Text("verify"))
+        parts.extend(_check(check) for check in failed)
+    if record.debts:
+        parts.append(_clean_up(record))
+    return Group(*parts)
+
+
+def headline(record: Record) -> Text:
+    """`✓ order-to-ledger  passed  812 ms  run 3f2a…`."""
+    mark, style = MARKS[record.outcome]
+    line = Text.assemble((f"{mark} {record.journey}", f"bold {style}"), "  ", (str(record.outcome), style))
+    if record.reason:
+        line.append(f" ({record.reason})", style)
+    if record.started is not None:
+        line.append(f"  {milliseconds(record.outcome_ms if record.outcome_ms is not None else record.took_ms)}")
+        line.append(f"  at {record.started:%H:%M:%S} UTC", "dim")
+    if record.run_id:
+        line.append(f"  run {record.run_id}", "dim")
+    if record.lagged:
+        line.append("  measured while synthmon was behind", "yellow")
+    return line
+
+
+def milliseconds(ms: float | None) -> str:
+    """`41 ms`, `1.24 s`."""
+    if ms is None:
+        return ""
+    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.2f} s"
+
+
+def _steps(record: Record, every_check: bool) -> Table:
+    table = Table(box=None, padding=(0, 1), show_header=False, pad_edge=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column(no_wrap=True, width=WIDTH)
+    table.add_column(no_wrap=True, justify="right")
+    span_ms = max([a.at_ms + a.took_ms for step in record.steps for a in step.attempts], default=1.0) or 1.0
+    for step in record.steps:
+        mark, style = MARKS[step.outcome]
+        what = step.attempts[-1].what if step.attempts else step.message or step.title
+        looks = f" ×{len(step.attempts)}" if len(step.attempts) > 1 else ""
+        table.add_row(
+            Text(mark, style),
+            Text(step.id, style),
+            Text(what + looks),
+            bar(step.attempts, span_ms),
+            Text(latency(step)),
+        )
+        for check in step.checks:
+            if every_check or check.ok is False:
+                table.add_row("", "", _check(check), "", "")
+        if step.outcome in (Outcome.FAILED, Outcome.UNKNOWN) and not any(c.ok is False for c in step.checks):
+            table.add_row("", "", Text(step.message, style), "", "")
+    return table
+
+
+def latency(step: StepRecord) -> str:
+    """What the step took; for a poll the interval in which it came true."""
+    if step.latency_ms is None:
+        return ""
+    if step.latency_low_ms is None:
+        return milliseconds(step.latency_ms)
+    return f"{milliseconds(step.latency_low_ms)} – {milliseconds(step.latency_ms)}"
+
+
+def bar(attempts: Sequence[Attempt], span_ms: float) -> Text:
+    """The attempts on the time axis of the run, coloured by phase."""
+    cells = [(" ", "")] * WIDTH
+    for attempt in attempts:
+        begin = attempt.at_ms / span_ms * WIDTH
+        cells_wide = max(1.0, attempt.took_ms / span_ms * WIDTH)
+        for offset, style in _phase_cells(attempt, cells_wide):
+            at = min(WIDTH - 1, int(begin + offset))
+            cells[at] = ("▇" if not attempt.reason else "╳", style)
+    return Text.assemble(*cells)
+
+
+def _phase_cells(attempt: Attempt, wide: float) -> Iterator[tuple[float, str]]:
+    phases = [(getattr(attempt.timing, name), style) for name, style in _PHASES]
+    total = sum(ms for ms, _ in phases)
+    for n in range(max(1, round(wide))):
+        if attempt.reason:
+            yield n, "red"
+            continue
+        at_ms, style = (n + 0.5) / wide * total, "white"
+        for ms, phase_style in phases:
+            if total and at_ms <= ms:
+                style = phase_style
+                break
+            at_ms -= ms
+        yield n, style
+
+
+def _legend() -> Text:
+    return Text.assemble("   ", *((f"▇ {name.removesuffix('_ms')} ", style) for name, style in _PHASES), style="dim")
+
+
+def _check(check: CheckRecord) -> Text:
+    mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "dim")}[check.ok]
+    line = Text.assemble((f"{mark} ", style), (f"{check.place}  ", "dim"), check.text)
+    if check.values:
+        line.append("   " + ", ".join(f"{text} is {value}" for text, value in check.values), style)
+    if check.error:
+        line.append(f"   ({check.error})", style)
+    return line
+
+
+def _clean_up(record: Record) -> Text:
+    lines = Text("clean-up  ", style="dim")
+    lines.append(", ".join(f"{debt.path}: {debt.state}" for debt in record.debts))
+    for attempt in record.undo:
+        lines.append(f"\n    {attempt.what}  {milliseconds(attempt.took_ms)}", "red" if attempt.reason else "dim")
+        if attempt.detail:
+            lines.append(f"  {attempt.detail}", "red")
+    return lines

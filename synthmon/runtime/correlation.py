@@ -1,0 +1,58 @@
+"""What marks every request as synthetic and as this run's: trace context, baggage, ids, the user agent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from synthmon import __version__
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Who asks: a run (32 hex digits, the W3C trace id), its journey, headers that the settings add."""
+
+    run_id: str
+    journey: str
+    headers: Mapping[str, str]
+
+    def put_on(self, headers: Iterable[tuple[str, str]], nth: int, key: str | None, propagate: bool) -> Headers:
+        """The headers of the run's nth request: the writer's own, then the marks.
+
+        The writer's headers win, except that `baggage` and `tracestate` are joined with ours and our product stays in
+        `user-agent`. Without `propagate` only the user agent goes out, and a write's key as a digest that tells a
+        stranger nothing about the run.
+        """
+        headers = list(headers)
+        theirs = {name.lower(): value for name, value in headers}
+        agent = f"synthmon/{__version__} (synthetic; {self.journey})"
+        ours: dict[str, str] = {"user-agent": _joined(theirs.get("user-agent"), agent, " ")}
+        if propagate:
+            ours["traceparent"] = f"00-{self.run_id}-{span_id(self.run_id, nth)}-01"
+            ours["tracestate"] = _joined(f"synthmon={self.run_id}", theirs.get("tracestate"), ",")
+            ours["baggage"] = _joined(theirs.get("baggage"), self._baggage(), ",")
+            ours["x-correlation-id"] = self.run_id
+            ours.update((name.lower(), value) for name, value in self.headers.items())
+        if key is not None:
+            ours["idempotency-key"] = key if propagate else hashlib.sha256(key.encode()).hexdigest()[:32]
+        kept = [(name, value) for name, value in headers if name.lower() not in _JOINED]
+        return kept + [(name, value) for name, value in ours.items() if name in _JOINED or name not in theirs]
+
+    def _baggage(self) -> str:
+        return f"synthetic_request=true,synthmon.run={self.run_id},synthmon.journey={quote(self.journey, safe='/')}"
+
+
+def span_id(run_id: str, nth: int) -> str:
+    """The span id of a run's nth request: 16 hex digits, the same in every replay of the run's transcript."""
+    return hashlib.sha256(f"{run_id}:{nth}".encode()).hexdigest()[:16]
+
+
+def _joined(first: str | None, second: str | None, by: str) -> str:
+    return by.join(part for part in (first, second) if part)
+
+
+_JOINED = frozenset(("user-agent", "tracestate", "baggage"))

@@ -1,0 +1,321 @@
+"""The daemon: one place that puts the house together, keeps it going, and closes it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from synthmon import __version__
+from synthmon.core.errors import Problem
+from synthmon.core.journey import Journey
+from synthmon.core.outcomes import Outcome
+from synthmon.core.run import Record
+from synthmon.core.slots import due, interval_s
+from synthmon.core.status import Reloaded
+from synthmon.language.load import Loaded, Loader
+from synthmon.metrics.board import Board
+from synthmon.metrics.own import Own
+from synthmon.runtime.clock import Bell
+from synthmon.runtime.desk import RECENT_IN_ALL, Desk
+from synthmon.runtime.holes import find_holes
+from synthmon.runtime.house import House, open_house
+from synthmon.runtime.pauses import Pauses
+from synthmon.runtime.reaper import Reaper
+from synthmon.runtime.runner import Runner
+from synthmon.runtime.sole import hold_alone
+from synthmon.runtime.watch import watch_files
+from synthmon.web.serve import serve_web
+
+BEAT_S = 1.0
+PRUNE_EVERY_S = 3600.0
+READY_LAG_S = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for on top of the settings."""
+
+    paths: Sequence[str]
+    settings_files: Sequence[str] = ()
+    listen: str = ""
+    store: str = ""
+    for_s: float | None = None
+
+
+async def serve(wishes: Wishes, told: Callable[[str], None]) -> int:
+    """Run until SIGTERM or SIGINT (a second one lets go at once); 0, or 3 when nothing can be run.
+
+    `told` hears the address once everything is ready.
+    """
+    loader = Loader(wishes.paths, wishes.settings_files)
+    loaded = loader.load()
+    _tell_problems(loaded.problems)
+    settings = loaded.settings
+    settings = replace(settings, listen=wishes.listen or settings.listen, store=wishes.store or settings.store)
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(open_house(settings.store))
+        daemon = Daemon(house, loader, loaded, wishes)
+        alone = stack.enter_context(hold_alone(house.beside))
+        address = await stack.enter_async_context(serve_web(daemon.desk, daemon.board, daemon.own, settings))
+        await daemon.begin(alone)
+        told(address)
+        try:
+            await daemon.live()
+        finally:
+            await daemon.end()
+    return 0
+
+
+class Daemon:
+    """Journeys on a schedule, until told to stop."""
+
+    def __init__(self, house: House, loader: Loader, loaded: Loaded, wishes: Wishes) -> None:
+        self.house, self._loader, self._loaded, self._wishes = house, loader, loaded, wishes
+        self.board = Board(home=self._loaded.settings.location)
+        self.own = Own(__version__, self._loaded.settings.location)
+        lent, faults = self._lend(self._loaded)
+        self.runner = Runner(lent, house.journal, house.history, house.clock, self._told)
+        self.pauses = Pauses(house.beside.with_name(house.beside.stem + "-paused.json") if house.beside else None)
+        self.runner.paused = self.pauses.paused
+        self.bell = Bell(self._rung, house.clock)
+        self.reaper: Reaper | None = None
+        self.desk = Desk(
+            house.history,
+            self.runner,
+            self.pauses,
+            self.bell.next_slot,
+            self.reload,
+            lambda: self.reaper.debts() if self.reaper else (),
+            self._ready,
+            self.board.pause,
+        )
+        self.journeys: dict[str, Journey] = {}
+        self._secret_faults = faults
+        self._stop = asyncio.Event()
+        self._beat_at_s = time.monotonic()
+        self._chores: list[asyncio.Task[None]] = []
+        self._reloading = asyncio.Lock()
+
+    # its life -------------------------------------------------------------------------------------------------------
+
+    async def begin(self, alone: bool) -> None:
+        """Take up what a dead process left, then ring."""
+        loaded = self._loaded
+        self._take(loaded)
+        await self._remember()
+        await self._close_holes()
+        self.reaper = Reaper(
+            lambda: self.runner.lent,
+            self.house.journal,
+            self.house.clock,
+            self._find_version,
+            self.runner.is_live,
+            alone,
+        )
+        self.own.watch_running(self.runner.running)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        self.bell.start()
+        self._chores = [
+            asyncio.create_task(self.reaper.run()),
+            asyncio.create_task(self._beat()),
+            asyncio.create_task(self._prune()),
+            asyncio.create_task(watch_files(self._watched(), self._quiet_reload)),
+        ]
+        _log.info("ready", journeys=len(self.journeys), problems=len(loaded.problems), store=loaded.settings.store)
+
+    async def live(self) -> None:
+        """Until somebody says stop, or a chore breaks."""
+        stop = asyncio.create_task(self._stop.wait())
+        limit = self._wishes.for_s
+        done, _ = await asyncio.wait([stop, *self._chores], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        for chore in done - {stop}:
+            chore.result()  # a chore never ends by itself: what broke it ends the daemon, loudly
+
+    async def end(self) -> None:
+        """Ring no more, let runs clean up, save everything."""
+        self.bell.stop()
+        grace_s = self.runner.lent.settings.grace_s
+        _log.info("stopping", running=self.runner.running(), grace_s=grace_s)
+        await self.runner.stop(grace_s)
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        if self.reaper is not None and (debts := await self._open_debts()):
+            _log.warning("open debts are paid at the next start", debts=debts)
+
+    # slots and records ----------------------------------------------------------------------------------------------
+
+    def _rung(self, name: str, slots: Sequence[datetime]) -> None:
+        journey = self.journeys.get(name)
+        if journey is None:
+            return
+        self.own.scheduled(len(slots))
+        now = self.house.clock.now()
+        self.runner.take(journey, due(slots, now, name, interval_s(journey.schedule, now)))
+
+    def _told(self, record: Record, journey: Journey) -> None:
+        if record.journey in self.journeys:
+            self.board.record(record, journey)
+            self.desk.remember([record])
+        if record.run_id and record.cause == "schedule":
+            self.own.started(record.lateness_ms / 1e3)
+        if record.reason == "history_unwritable":
+            self.own.unsaved()
+        if self.reaper is not None and any(debt.state == "owed" for debt in record.debts):
+            self.reaper.take_over(record.run_id)
+        if record.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+            words = {"reason": str(record.reason), "step": record.step, "run": record.run_id}
+            _log.warning(str(record.outcome), journey=record.journey, said=record.message, **words)
+
+    async def _remember(self) -> None:
+        records = await self.house.history.recent(limit=min(RECENT_IN_ALL, 60 * max(1, len(self.journeys))))
+        self.desk.remember(reversed(records))
+
+    async def _close_holes(self) -> None:
+        location, now = self.runner.lent.settings.location, self.house.clock.now()
+        closed, gaps = await find_holes(self.journeys, self.house.journal, self.house.history, location, now)
+        for claim, record in closed:
+            journey = self.journeys.get(record.journey)
+            if journey is None:
+                await self.house.history.save([record])
+                await self.house.journal.release([claim])
+            else:
+                await self.runner.keep(record, journey, claim)
+        for gap in gaps:
+            self.own.scheduled(gap.slots)
+            await self.runner.keep(gap, self.journeys[gap.journey], None)
+
+    # files ----------------------------------------------------------------------------------------------------------
+
+    async def reload(self) -> Reloaded:
+        """Read the files again; a bad one is told, and what was good before goes on."""
+        async with self._reloading:
+            loaded = await asyncio.to_thread(self._loader.reload)
+            before = self.journeys
+            self._loaded = loaded
+            lent, self._secret_faults = self._lend(loaded)
+            self.runner.lent = lent
+            self._take(loaded)
+            _tell_problems(loaded.problems)
+            now = self.journeys
+            changed = [name for name in now if name in before and now[name].digest != before[name].digest]
+            told = Reloaded(
+                sorted(now.keys() - before.keys()), sorted(changed), sorted(before.keys() - now.keys()), loaded.problems
+            )
+            _log.info("reloaded", added=told.added, changed=told.changed, removed=told.removed)
+            return told
+
+    def _take(self, loaded: Loaded) -> None:
+        here = loaded.settings.location
+        self.journeys = {j.name: j for j in loaded.journeys if not j.locations or not here or here in j.locations}
+        self.board.load(self.journeys.values())
+        self.desk.show(self.journeys, loaded.problems)
+        self.bell.keep((journey.name, journey.schedule) for journey in self.journeys.values())
+        errors = sum(problem.level == "error" for problem in loaded.problems)
+        self.own.loaded(len(self.journeys), errors, len(loaded.problems) - errors, time.time())
+        for name in self.journeys:
+            if self.pauses.paused(name):
+                self.board.pause(name, True)
+
+    def _lend(self, loaded: Loaded) -> tuple[Any, Mapping[str, str]]:
+        lent, faults = self.house.lend(loaded.settings)
+        for name, fault in faults.items():
+            _log.warning("a secret cannot be read", secret=name, fault=fault)
+        return lent, faults
+
+    async def _find_version(self, version: str, name: str) -> Journey | None:
+        """The journey of a version: loaded now, or made again from the text that the journal keeps."""
+        journey = self.journeys.get(name)
+        if journey is not None and journey.digest == version:
+            return journey
+        text = await self.house.journal.text(version)
+        return None if text is None else self._loader.revive(text, name)
+
+    def _watched(self) -> Sequence[Path]:
+        return [Path(path) for path in (*self._wishes.paths, *self._loaded.settings.files)]
+
+    async def _quiet_reload(self) -> None:
+        await self.reload()
+
+    # chores ---------------------------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        lag, most_s = self.house.doors.lag, 0.0
+        while True:
+            before_ns = time.monotonic_ns()
+            await asyncio.sleep(BEAT_S)
+            if (step := self.house.clock.sync()) is not None:
+                _log.warning("the system's clock was set", by_s=step.total_seconds())
+                self.bell.rearm()
+            late_s = lag.stalled_s(before_ns)
+            most_s = max(late_s, most_s * 0.98)
+            self.own.lagged(late_s, most_s)
+            self._beat_at_s = time.monotonic()
+            debts = self.reaper.debts() if self.reaper else ()
+            now = self.house.clock.now()
+            oldest_s = max(((now - debt.since).total_seconds() for debt in debts), default=0.0)
+            self.own.owes(sum(len(debt.paths) for debt in debts), oldest_s)
+            self.own.paused(sum(self.pauses.paused(name) for name in self.journeys))
+            self.own.beat(time.time(), up=self._ready()[0])
+
+    async def _prune(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_EVERY_S)
+            settings, now = self.runner.lent.settings, self.house.clock.now()
+            good = now - timedelta(seconds=settings.retention_s)
+            bad = now - timedelta(seconds=settings.retention_failed_s)
+            try:
+                forgotten = await self.house.history.prune(good, bad)
+                forgotten += await self.house.journal.prune(good)
+            except OSError as error:
+                _log.warning("old records cannot be forgotten", fault=str(error))
+            else:
+                _log.info("old records forgotten", records=forgotten)
+
+    def _ready(self) -> tuple[bool, Mapping[str, Any]]:
+        beat_age_s = time.monotonic() - self._beat_at_s
+        facts = {
+            "journeys": len(self.journeys),
+            "running": self.runner.running(),
+            "beat_age_s": round(beat_age_s, 1),
+            "problems": sum(problem.level == "error" for problem in self._loaded.problems),
+            "unreadable_secrets": sorted(self._secret_faults),
+            "stopping": self._stop.is_set(),
+        }
+        return beat_age_s < READY_LAG_S and bool(self.journeys) and not self._stop.is_set(), facts
+
+    async def _open_debts(self) -> int:
+        try:
+            return len(await self.house.journal.open_runs())
+        except OSError:
+            return 0
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            self.runner.let_go()
+        self._stop.set()
+
+    def _asked_to_reload(self) -> None:
+        task = asyncio.create_task(self._quiet_reload())
+        self._chores.append(task)
+        task.add_done_callback(lambda done: self._chores.remove(done) if done in self._chores else None)
+
+
+def _tell_problems(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        _log.warning("a mistake in a file", at=str(problem.place), fault=problem.fault, remedy=problem.remedy)

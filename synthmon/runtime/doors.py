@@ -1,0 +1,98 @@
+"""What the doors of all runs share: resolver threads, TLS contexts, limits, guards, and the heartbeat of the loop."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+
+from synthmon.core.secrets import Vault
+from synthmon.core.system import System, Tls
+from synthmon.runtime.correlation import Marks
+from synthmon.runtime.guard import Refused, guard_of
+from synthmon.runtime.lag import LoopLag
+from synthmon.runtime.limits import Limiter
+from synthmon.runtime.names import LookUp, Names
+from synthmon.runtime.outbound import HttpDoor, MakeTransport, Site, Sizes
+from synthmon.runtime.stock import Transport
+from synthmon.runtime.trust import context_of
+from synthmon.runtime.wire import WireTransport
+
+TRANSPORTS: Mapping[str, MakeTransport] = MappingProxyType({"stock": Transport, "wire": WireTransport})
+SIZES = Sizes()
+
+
+class Doors:
+    """Opens a door for each run; one lives as long as the daemon. Rates and concurrency hold over all runs together.
+
+    Making it builds one TLS context for each different `System.tls` (up to 50 ms each: not on a busy loop) and raises
+    `TrustError` or `ValueError` for settings that cannot be used. `look_up` replaces the system's resolver.
+    Enter it on the loop that will use it: `async with Doors(systems) as doors: …`.
+    """
+
+    def __init__(
+        self,
+        systems: Mapping[str, System],
+        *,
+        look_up: LookUp | None = None,
+        sizes: Sizes = SIZES,
+        transports: Mapping[str, MakeTransport] = TRANSPORTS,
+    ) -> None:
+        self._transports, self._sizes = transports, sizes
+        self._contexts: dict[Tls, ssl.SSLContext] = {Tls(): context_of(Tls())}
+        self._sites = {name: self._site(system) for name, system in systems.items()}
+        self._names = Names()
+        self._look_up = look_up or self._names.look_up
+        self.lag = LoopLag()
+
+    async def __aenter__(self) -> Doors:
+        self.lag.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lag.stop()
+        self._names.close()
+
+    def serve(self, systems: Mapping[str, System]) -> None:
+        """Open doors to these systems from now on, those of runs under way included; limits of the same system stay."""
+        before = self._sites
+        self._sites = {
+            name: kept if (kept := before.get(name)) and kept.system == system else self._site(system)
+            for name, system in systems.items()
+        }
+
+    def open(
+        self,
+        run_id: str,
+        journey: str,
+        vault: Vault,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        own: System | None = None,
+    ) -> HttpDoor:
+        """The door of one run. `run_id` is 32 hex digits; `headers` are those of `propagation`, already rendered.
+
+        `own` is the system of a journey that names none (`Envelope.system` is empty or its name then).
+        """
+        mine = {name: self._site(own) for name in ("", own.name)} if own is not None else {}
+
+        def find_site(name: str) -> Site:
+            if (site := mine.get(name) or self._sites.get(name)) is None:
+                raise Refused(f"there is no system named {name!r}; add it under `systems:` in the settings")
+            return site
+
+        marks = Marks(run_id, journey, headers)
+        return HttpDoor(marks, vault, find_site, self._look_up, self.lag, self._sizes)
+
+    def _site(self, system: System) -> Site:
+        if system.tls not in self._contexts:
+            self._contexts[system.tls] = context_of(system.tls)
+        return Site(
+            system=system,
+            guard=guard_of(system),
+            limiter=Limiter(system.name, system.rate_per_s, system.concurrency),
+            tls=self._contexts[system.tls],
+            make_transport=self._transports[system.transport],
+        )

@@ -1,0 +1,50 @@
+"""Runs journeys now, outside of any schedule: what `synthmon run` does."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from synthmon.core.debts import Clean
+from synthmon.core.journey import Journey
+from synthmon.core.run import Record
+from synthmon.language.settings import Settings
+from synthmon.runtime.house import open_house
+from synthmon.runtime.runner import Runner
+
+
+async def run_once(
+    journeys: Sequence[Journey],
+    settings: Settings,
+    store: str,
+    times: int = 1,
+    watch: Callable[[Clean], None] | None = None,
+) -> AsyncIterator[Record]:
+    """Each journey in turn, `times` times; the record of each run once it is kept. SIGINT ends after clean-up."""
+    records: asyncio.Queue[Record] = asyncio.Queue()
+    stopping = False
+    async with open_house(store) as house:
+        lent, _ = house.lend(settings)
+        runner = Runner(lent, house.journal, house.history, house.clock, lambda record, _: records.put_nowait(record))
+        runner.watch = watch
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            nonlocal stopping
+            runner.let_go() if stopping else runner.interrupt()
+            stopping = True
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        try:
+            for _ in range(times):
+                for journey in journeys:
+                    if stopping:
+                        return
+                    runner.run_now(journey)
+                    yield await records.get()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+            await runner.stop(settings.grace_s)

@@ -1,0 +1,234 @@
+"""The one door out: every request of a run passes here, is guarded, limited, stamped, timed, and read whole."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import httpx
+
+from synthmon.core.door import Envelope, HttpAnswer, HttpRequest, Timing, Trouble
+from synthmon.core.secrets import Vault
+from synthmon.core.system import System
+from synthmon.runtime.addresses import literal
+from synthmon.runtime.body import ACCEPT_ENCODING, read_whole
+from synthmon.runtime.correlation import Marks
+from synthmon.runtime.guard import Guard
+from synthmon.runtime.lag import LoopLag
+from synthmon.runtime.limits import Limiter
+from synthmon.runtime.names import LookUp
+from synthmon.runtime.opening import opened
+from synthmon.runtime.redaction import Redactor
+from synthmon.runtime.redirects import MOST, STATUSES, Astray, Hop, next_hop
+from synthmon.runtime.stamps import Address, Resolve, Stamps
+from synthmon.runtime.timing import timing_of
+from synthmon.runtime.trouble import Scene, classify
+
+MakeTransport = Callable[[Resolve, ssl.SSLContext], httpx.AsyncBaseTransport]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The most that is read of one answer, in bytes; the body counts before and after decompression."""
+
+    head_bytes: int = 64 * 1024
+    body_bytes: int = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A system and what all runs share about it."""
+
+    system: System
+    guard: Guard
+    limiter: Limiter
+    tls: ssl.SSLContext
+    make_transport: MakeTransport
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One act on its way: what has been gathered so far."""
+
+    deadline_ns: int
+    where: str
+    began_ns: int
+    secure: bool = False
+    ours_ns: int = 0
+    limiter: Limiter | None = None
+    hops: list[Stamps] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Got:
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    content: bytes
+
+
+class HttpDoor:
+    """The door of one run (`core.door.Door`); its connections live as long as it does. Made by `doors.Doors`."""
+
+    def __init__(
+        self,
+        marks: Marks,
+        vault: Vault,
+        find_site: Callable[[str], Site],
+        look_up: LookUp,
+        lag: LoopLag,
+        sizes: Sizes,
+    ) -> None:
+        self._marks, self._vault, self._find_site = marks, vault, find_site
+        self._look_up, self._lag, self._sizes = look_up, lag, sizes
+        self._redactor = Redactor(vault)
+        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
+        self._asked = 0
+
+    async def http(self, request: HttpRequest, envelope: Envelope) -> HttpAnswer | Trouble:
+        """Send one request, follow what may be followed, read all of the answer; see `core.door.Door.http`."""
+        began_ns = time.monotonic_ns()
+        trip = _Trip(began_ns + int(envelope.timeout_s * 1e9), envelope.system or "the target", began_ns)
+        try:
+            async with asyncio.timeout(envelope.timeout_s):
+                return await self._travel(request, envelope, trip)
+        # whatever goes wrong out there becomes a value, and a defect of ours too: it costs one run, not the daemon
+        except Exception as error:  # noqa: BLE001
+            return self._trouble(error, envelope, trip)
+
+    async def aclose(self) -> None:
+        """Close every connection of the run."""
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            await transport.aclose()
+
+    def redact(self, text: str) -> str:
+        """The text with `•••` for every secret of the run, in any form that it may take."""
+        return self._redactor.redact(text)
+
+    async def _travel(self, request: HttpRequest, envelope: Envelope, trip: _Trip) -> HttpAnswer:
+        site = self._find_site(envelope.system)
+        hop = opened(request, site.system.base_at(envelope.location), self._vault)
+        for _ in range(MOST + 1):
+            got = await self._ask(hop, envelope, site, trip)
+            location = next((value for name, value in got.headers if name == "location"), "")
+            if not (site.system.follow and got.status in STATUSES and location):
+                url = self._redactor.redact(str(hop.url))
+                return HttpAnswer(got.status, got.headers, got.content, self._timing(trip), url)
+            hop = next_hop(hop, got.status, location, self._redactor.holds)
+        raise Astray(f"it redirects more than {MOST} times")
+
+    async def _ask(self, hop: Hop, envelope: Envelope, site: Site, trip: _Trip) -> _Got:
+        """One request, let through by the guard and the limits, and its whole answer."""
+        trip.where, trip.secure = _where(hop.url), hop.url.scheme == "https"
+        site.guard.url(hop.url)  # again for every hop, so that a redirect to a stranger is refused as well
+        site.guard.verb(hop.method, hop.url)
+        trip.limiter = site.limiter
+        asked_ns = time.monotonic_ns()
+        try:
+            await site.limiter.enter((trip.deadline_ns - asked_ns) / 1e9)
+        finally:
+            trip.ours_ns += time.monotonic_ns() - asked_ns
+        try:
+            return await self._exchange(hop, envelope, site, trip)
+        finally:
+            site.limiter.leave()
+
+    async def _exchange(self, hop: Hop, envelope: Envelope, site: Site, trip: _Trip) -> _Got:
+        self._asked += 1
+        stamps = Stamps()
+        request = httpx.Request(
+            hop.method,
+            hop.url,
+            headers=self._headers(hop, envelope, site),
+            content=hop.body,
+            extensions={
+                "stamps": stamps,
+                "deadline_ns": trip.deadline_ns,
+                "head_limit": self._sizes.head_bytes,
+                "body_limit": self._sizes.body_bytes,
+            },
+        )
+        trip.hops.append(stamps)
+        stamps.began_ns = time.monotonic_ns()
+        try:
+            response = await self._transport(site).handle_async_request(request)
+            try:
+                assert isinstance(response.stream, AsyncIterable)  # our transports are asynchronous, all of them
+                encodings = response.headers.get("content-encoding", "")
+                content = await read_whole(response.stream, encodings, self._sizes.body_bytes)
+            finally:
+                await response.aclose()
+        finally:
+            stamps.done_ns = stamps.done_ns or time.monotonic_ns()
+        return _Got(response.status_code, tuple(map(_as_text, response.headers.raw)), content)
+
+    def _headers(self, hop: Hop, envelope: Envelope, site: Site) -> list[tuple[bytes, bytes]]:
+        headers = self._marks.put_on(hop.headers, self._asked, envelope.key, site.system.propagate)
+        raw = [(name.encode("ascii"), value.encode()) for name, value in headers]
+        named = {name.lower() for name, _ in raw}
+        return raw + [each for each in _OFFERED if each[0] not in named]
+
+    def _transport(self, site: Site) -> httpx.AsyncBaseTransport:
+        name = site.system.name
+        if name not in self._transports:
+            self._transports[name] = site.make_transport(_guarded(site.guard, self._look_up), site.tls)
+        return self._transports[name]
+
+    def _trouble(self, error: Exception, envelope: Envelope, trip: _Trip) -> Trouble:
+        stamps = trip.hops[-1] if trip.hops else None
+        scene = Scene(
+            where=trip.where,
+            secure=trip.secure,
+            timeout_s=envelope.timeout_s,
+            stamps=stamps,
+            queued_s=trip.ours_ns / 1e9,
+            stalled_s=self._blind_s(trip, stamps) if stamps is not None else 0.0,
+            sent=any(hop.written for hop in trip.hops),
+            limits=str(trip.limiter),
+        )
+        trouble = classify(error, scene)
+        return replace(trouble, detail=self._redactor.redact(trouble.detail), timing=self._timing(trip))
+
+    def _blind_s(self, trip: _Trip, stamps: Stamps) -> float:
+        """How much of the target's time our own loop took: before the request had left, and right at the limit. A
+        stall in between hides nothing, as an answer is read after it."""
+        left_ns = stamps.sent_ns or time.monotonic_ns()
+        return self._lag.stalled_s(stamps.began_ns, left_ns) + self._lag.blind_s(trip.deadline_ns)
+
+    def _timing(self, trip: _Trip) -> Timing:
+        corrected = bool(trip.hops) and all(hop.kernel for hop in trip.hops)
+        lagged = not corrected and bool(trip.hops) and self._lag.stalled_s(trip.hops[0].began_ns) > 0
+        return timing_of(trip.hops, trip.ours_ns, lagged)
+
+
+def _guarded(guard: Guard, look_up: LookUp) -> Resolve:
+    """Resolve once, keep what the guard allows: a transport dials these addresses and asks nobody again."""
+
+    async def resolve(host: str, port: int) -> Sequence[Address]:
+        ip = literal(host)
+        if ip is None:
+            return guard.addresses(host, await look_up(host, port))
+        family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
+        return guard.addresses(host, [Address(family, str(ip), port)])
+
+    return resolve
+
+
+def _as_text(header: tuple[bytes, bytes]) -> tuple[str, str]:
+    """A header as text: UTF-8, which most that is not ASCII means, else byte for byte (RFC 9110 5.5)."""
+    name, value = header
+    try:
+        return name.decode("ascii").lower(), value.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1").lower(), value.decode("latin-1")
+
+
+def _where(url: httpx.URL) -> str:
+    return f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+
+
+_OFFERED = ((b"accept", b"*/*"), (b"accept-encoding", ACCEPT_ENCODING))

@@ -1,0 +1,287 @@
+"""What no target can do to us, and what we never do to a target: bombs, byte drips, rates, concurrency."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import subprocess
+import sys
+import time
+import zlib
+from dataclasses import replace
+
+import pytest
+
+from synthmon.core.door import HttpRequest
+from synthmon.core.outcomes import Reason
+from synthmon.core.secrets import Vault
+from synthmon.runtime.doors import Doors
+from synthmon.runtime.outbound import Sizes
+from tests.runtime.door_servers import (
+    ENVELOPE,
+    RUN,
+    Talk,
+    Target,
+    answer,
+    answered,
+    door_to,
+    read_request,
+    shop,
+    talking,
+    troubled,
+)
+
+TRANSPORTS = ("stock", "wire")
+GET = HttpRequest("GET", "/")
+BOMBS = ("gzip", "gzip of gzip", "deflate", "bare deflate", "endless chunks", "large", "200 kB header", "5,000 × 1xx")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_server_that_drips_bytes_is_left_at_the_limit(transport: str) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async with talking(drip) as port, door_to(shop(port, transport=transport)) as door:
+        began_s = time.monotonic()
+        trouble = troubled(await door.http(GET, replace(ENVELOPE, timeout_s=1)))
+        took_s = time.monotonic() - began_s
+
+    assert trouble.reason is Reason.TIMEOUT
+    assert trouble.timing.read_ms > 500
+    assert 0.99 <= took_s <= 1.25
+
+
+async def test_the_limit_holds_over_all_hops_of_a_redirect_together() -> None:
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            await asyncio.sleep(0.2)
+            writer.write(answer(b"", 302, "text/plain", "Location: /on"))
+
+    async with talking(slowly) as port, door_to(shop(port, follow=True)) as door:
+        began_s = time.monotonic()
+        trouble = troubled(await door.http(GET, replace(ENVELOPE, timeout_s=0.5)))
+
+    assert trouble.reason is Reason.TIMEOUT
+    assert time.monotonic() - began_s < 0.75
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_a_bomb_costs_little_memory_and_is_named(bomb: str, transport: str) -> None:
+    talk = await asyncio.to_thread(_bombing, bomb)
+    async with talking(talk) as port:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.runtime.door_bombed", str(port), transport, stdout=subprocess.PIPE
+        )
+        told, _ = await process.communicate()
+
+    seen = json.loads(told)
+    assert seen["reason"] == Reason.TOO_LARGE
+    assert seen["grown_bytes"] <= 16 * 1024 * 1024
+    assert seen["took_s"] <= 2.5  # of a process that shares two cores; the limit is 1 s on a quiet machine
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_body_is_read_to_its_limit_and_not_beyond(transport: str) -> None:
+    sizes = Sizes(body_bytes=1000)
+    packed = gzip.compress(b"x" * 1001)
+    target = Target(
+        {
+            "/fits": answer(b"x" * 1000),
+            "/over": answer(b"x" * 1001),
+            "/packed": answer(packed, 200, "text/plain", "Content-Encoding: gzip"),
+        }
+    )
+    async with talking(target.talk) as port, door_to(shop(port, transport=transport), sizes=sizes) as door:
+        fits = answered(await door.http(HttpRequest("GET", "/fits"), ENVELOPE))
+        over = troubled(await door.http(HttpRequest("GET", "/over"), ENVELOPE))
+        unpacked = troubled(await door.http(HttpRequest("GET", "/packed"), ENVELOPE))
+
+    assert len(fits.content) == 1000
+    assert (over.reason, unpacked.reason) == (Reason.TOO_LARGE, Reason.TOO_LARGE)
+    assert f"when {len(packed)} bytes are decompressed" in unpacked.detail
+
+
+BODY = json.dumps({"items": list(range(3000))}).encode()
+PACKED = {
+    "identity": BODY,
+    "gzip": gzip.compress(BODY),
+    "x-gzip": gzip.compress(BODY),
+    "deflate": zlib.compress(BODY),
+    "Deflate": zlib.compressobj(wbits=-15).compress(b"") + zlib.compress(BODY)[2:-4],  # bare, RFC 1951
+    "gzip, gzip": gzip.compress(gzip.compress(BODY)),
+    "deflate, gzip": gzip.compress(zlib.compress(BODY)),
+}
+
+
+@pytest.mark.parametrize("coding", PACKED)
+async def test_a_packed_body_is_unpacked(coding: str) -> None:
+    target = Target({"/": answer(PACKED[coding], 200, "application/json", f"Content-Encoding: {coding}")})
+    async with talking(target.talk) as port, door_to(shop(port)) as door:
+        got = answered(await door.http(GET, ENVELOPE))
+
+    assert got.content == BODY
+
+
+async def test_a_gzip_body_of_two_members_is_unpacked_whole() -> None:
+    packed = gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:])
+    target = Target({"/": answer(packed, 200, "application/json", "Content-Encoding: gzip")})
+    async with talking(target.talk) as port, door_to(shop(port)) as door:
+        got = answered(await door.http(GET, ENVELOPE))
+
+    assert got.content == BODY
+
+
+@pytest.mark.parametrize(
+    ("coding", "content", "words"),
+    [
+        ("gzip", b"this is no gzip", "not gzip"),
+        ("gzip", gzip.compress(BODY)[:-20], "cut short"),
+        ("br", b"\x0b\x02\x80x\x03", "content-encoding is br, which was not offered"),
+        ("zstd", b"(\xb5/\xfd", "content-encoding is zstd"),
+        ("gzip, gzip, gzip, gzip", b"", "encoded 4 times"),
+    ],
+)
+async def test_a_body_that_cannot_be_unpacked_is_a_bad_answer(coding: str, content: bytes, words: str) -> None:
+    target = Target({"/": answer(content, 200, "text/plain", f"Content-Encoding: {coding}")})
+    async with talking(target.talk) as port, door_to(shop(port)) as door:
+        trouble = troubled(await door.http(GET, ENVELOPE))
+
+    assert trouble.reason is Reason.BAD_ANSWER
+    assert words in trouble.detail
+
+
+async def test_requests_of_all_runs_together_keep_the_rate_of_the_system() -> None:
+    arrived: list[float] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            arrived.append(time.monotonic())
+            writer.write(answer(b"{}"))
+
+    async with talking(note) as port, Doors({"shop": shop(port, rate_per_s=50)}) as doors:
+        runs = [doors.open(RUN, "checkout", Vault({})) for _ in range(5)]
+        began_s = time.monotonic()
+        got = await asyncio.gather(*(door.http(GET, ENVELOPE) for door in runs for _ in range(4)))
+        took_s = time.monotonic() - began_s
+        for door in runs:
+            await door.aclose()
+
+    assert took_s >= 19 / 50
+    assert len(arrived) == 20
+    waits_ms = sorted(answered(each).timing.ours_ms for each in got)
+    assert waits_ms[-1] >= 300
+    assert all(answered(each).timing.total_ms < waits_ms[-1] for each in got)  # our queue is in no figure of the target
+
+
+async def test_no_more_requests_are_in_flight_than_the_system_allows() -> None:
+    inside = most = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal inside, most
+        while True:
+            await read_request(reader)
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.02)
+            inside -= 1
+            writer.write(answer(b"{}"))
+
+    async with talking(count) as port, door_to(shop(port, concurrency=3)) as door:
+        got = await asyncio.gather(*(door.http(GET, ENVELOPE) for _ in range(12)))
+
+    assert most == 3
+    assert max(answered(each).timing.ours_ms for each in got) >= 50
+
+
+@pytest.mark.parametrize("limit", [{"concurrency": 1}, {"rate_per_s": 0.5}])
+async def test_a_request_that_our_own_limits_keep_back_never_leaves_and_is_ours(limit: dict[str, float]) -> None:
+    hold = asyncio.Event()
+    heard = 0
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        while True:
+            await read_request(reader)
+            heard += 1
+            await hold.wait()
+            writer.write(answer(b"{}"))
+
+    async with talking(slowly) as port, door_to(shop(port, **limit)) as door:
+        first = asyncio.create_task(door.http(GET, ENVELOPE))
+        await asyncio.sleep(0)
+        late = troubled(await door.http(GET, replace(ENVELOPE, timeout_s=0.2)))
+        hold.set()
+        answered(await first)
+
+    assert (late.reason, late.sent) == (Reason.SATURATED, False)
+    assert next(iter(limit)).removesuffix("_per_s") in late.detail
+    assert heard == 1
+
+
+async def test_a_place_is_given_back_whatever_happened() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+
+    async with talking(hang_up) as port, door_to(shop(port, concurrency=1)) as door:
+        for _ in range(3):
+            assert troubled(await door.http(GET, ENVELOPE)).reason is Reason.NO_ANSWER
+        waiting = asyncio.create_task(door.http(GET, ENVELOPE))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert troubled(await door.http(GET, ENVELOPE)).reason is Reason.NO_ANSWER
+
+
+def _bombing(bomb: str) -> Talk:
+    """Made before the server starts: packing 256 MB takes a second."""
+    match bomb:
+        case "gzip":
+            sent = answer(_packed(16 + 15), 200, "text/plain", "Content-Encoding: gzip")
+        case "gzip of gzip":
+            packed = gzip.compress(_packed(16 + 15))
+            assert len(packed) < 2000
+            sent = answer(packed, 200, "text/plain", "Content-Encoding: gzip, gzip")
+        case "deflate" | "bare deflate":
+            sent = answer(_packed(15 if bomb == "deflate" else -15), 200, "text/plain", "Content-Encoding: deflate")
+        case "200 kB header":
+            sent = answer(b"{}", 200, "text/plain", "X-Long: " + "x" * 200_000)
+        case "5,000 × 1xx":
+            sent = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 5000 + answer(b"{}")
+        case "endless chunks":
+            sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        case _:
+            sent = b"HTTP/1.1 200 OK\r\nContent-Length: 268435456\r\n\r\n"
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(sent)
+        if bomb == "endless chunks":
+            await _forever(writer, b"10000\r\n" + b"x" * 65536 + b"\r\n")
+        if bomb == "large":
+            await _forever(writer, b"x" * 65536)
+        await writer.drain()
+        await reader.read()  # until the door hangs up
+
+    return drop
+
+
+async def _forever(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    while True:
+        writer.write(piece)
+        await writer.drain()
+
+
+def _packed(wbits: int) -> bytes:
+    """256 MB of nothing."""
+    packer = zlib.compressobj(9, wbits=wbits)
+    block = bytes(1024 * 1024)
+    return b"".join(packer.compress(block) for _ in range(256)) + packer.flush()
