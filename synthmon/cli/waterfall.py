@@ -35,8 +35,9 @@ def draw(record: Record, every_check: bool = False) -> RenderableType:
     if record.message:
         parts.append(Text(f"  {record.message}", style="red" if record.outcome is Outcome.FAILED else "magenta"))
     if record.steps:
-        parts.append(_steps(record, every_check))
+        parts.append(_steps(record))
         parts.append(_legend())
+        parts.extend(_findings(record, every_check))
     failed = [check for check in record.verify if every_check or check.ok is not True]
     if failed:
         parts.append(Text("verify"))
@@ -69,13 +70,14 @@ def milliseconds(ms: float | None) -> str:
     return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.2f} s"
 
 
-def _steps(record: Record, every_check: bool) -> Table:
-    table = Table(box=None, padding=(0, 1), show_header=False, pad_edge=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+def _steps(record: Record) -> Table:
+    table = Table(box=None, padding=(0, 1), show_header=False, pad_edge=True, expand=True)
+    widest = max(len(step.id) for step in record.steps)
+    table.add_column(no_wrap=True, width=1)
+    table.add_column(no_wrap=True, width=min(widest, 24))
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column(no_wrap=True, width=WIDTH)
-    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True, justify="right", width=17)
     span_ms = max([a.at_ms + a.took_ms for step in record.steps for a in step.attempts], default=1.0) or 1.0
     for step in record.steps:
         mark, style = MARKS[step.outcome]
@@ -88,12 +90,19 @@ def _steps(record: Record, every_check: bool) -> Table:
             bar(step.attempts, span_ms),
             Text(latency(step)),
         )
-        for check in step.checks:
-            if every_check or check.ok is False:
-                table.add_row("", "", _check(check), "", "")
-        if step.outcome in (Outcome.FAILED, Outcome.UNKNOWN) and not any(c.ok is False for c in step.checks):
-            table.add_row("", "", Text(step.message, style), "", "")
     return table
+
+
+def _findings(record: Record, every_check: bool) -> Iterator[Text]:
+    """The checks of each step that are worth a line, under its name."""
+    for step in record.steps:
+        shown = [check for check in step.checks if every_check or check.ok is False]
+        if step.outcome in (Outcome.FAILED, Outcome.UNKNOWN) and not any(c.ok is False for c in shown):
+            yield Text(f"  {step.id}: {step.message}", MARKS[step.outcome][1])
+        elif shown:
+            yield Text(f"  {step.id}", "bold")
+        for check in shown:
+            yield Text("    ").append_text(_check(check))
 
 
 def latency(step: StepRecord) -> str:

@@ -55,7 +55,7 @@ class ExpressionError(Exception):
     @property
     def missing(self) -> bool:
         """Whether a key or an index was not there: `find` reads this as "not found"."""
-        return "not found" in self.fault.lower() or "out of bounds" in self.fault.lower()
+        return self.fault.startswith(("there is no", "not found"))
 
 
 class Scope:
@@ -102,7 +102,10 @@ class Expression:
 
     def value(self, scope: Scope) -> Any:
         """Its value as JSON-like Python (plus datetime, timedelta, bytes). Raises `ExpressionError`."""
-        got = self._program.eval(scope.activation(self._env, self._slots))
+        try:
+            got = self._program.eval(scope.activation(self._env, self._slots))
+        except RuntimeError as error:  # a budget of the evaluator
+            raise ExpressionError(self.text, _plainly(str(error))) from error
         if got.type() == cel.Type.ERROR:
             raise ExpressionError(self.text, self._named(_plainly(str(got.value()))))
         value = got.plain_value()
@@ -173,11 +176,13 @@ class Compiler:
             spelled = {name: f"{name[:-1]}_" for name in names if name in _CEL_TYPES}
             slots, env = (), _environment({spelled.get(name, name): kind for name, kind in names.items()})
             program = _in_words(respell(text, spelled), env)  # as the writer wrote it, for the fault and its column
+        made = Expression(text, _type_word(program.return_type()), refs, program, env, slots)
         if not refs:
-            got = program.eval()
-            if got.type() == cel.Type.ERROR:  # a constant that can never have a value: duration("14d")
-                raise CompileError(1, _plainly(str(got.value())))
-        return Expression(text, _type_word(program.return_type()), refs, program, env, slots)
+            try:
+                made.value(Scope({}))
+            except ExpressionError as error:  # a constant that can never have a value: duration("14d")
+                raise CompileError(1, error.fault) from error
+        return made
 
     def _references(self, text: str, names: Mapping[str, str]) -> set[str]:
         if text not in self._chains:
@@ -284,13 +289,23 @@ def _bound(text: str) -> set[str]:
 def operands(text: str) -> list[str]:
     """What is worth showing of a check that fails: both sides of each comparison, and bare parts, literals left out."""
     found: list[str] = []
-    for clause in _cut(_unwrap(text), ("&&", "||")):
-        sides = _cut(_unwrap(clause), ("==", "!=", "<=", ">=", "<", ">", " in "))
+    for clause in _clauses(text):
+        sides = _cut(clause, ("==", "!=", "<=", ">=", "<", ">", " in "))
         for side in sides:
-            bare = _unwrap(side).lstrip("!").strip()
-            if bare and not _LITERAL.fullmatch(bare) and bare not in found and (len(sides) > 1 or "(" not in bare):
+            bare = _unwrap(side)
+            lone_call = len(sides) == 1 and "(" in bare  # has() and exists() tell nothing by their value
+            if bare and bare[0] not in "[{" and not lone_call and not _LITERAL.fullmatch(bare) and bare not in found:
                 found.append(bare)
     return found
+
+
+def _clauses(text: str) -> list[str]:
+    """What `&&`, `||` and `!` join, taken apart."""
+    bare = _unwrap(text)
+    pieces = _cut(bare, ("&&", "||"))
+    if len(pieces) > 1:
+        return [clause for piece in pieces for clause in _clauses(piece)]
+    return _clauses(bare[1:]) if bare.startswith("!") else [bare]
 
 
 STRINGS = re.compile(r"""[rbRB]*("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
@@ -300,6 +315,8 @@ _MACRO = re.compile(r"\.(?:all|exists|exists_one|existsOne|map|filter|optMap|opt
 _LITERAL = re.compile(
     r"""-?[\d.]+(?:[eE][-+]?\d+)?u?|true|false|null|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[\]|\{\}|duration\("[^"]*"\)"""
 )
+_NO_KEY = re.compile(r"Key not found in map : (.*)")
+_NO_ITEM = re.compile(r"Index error: index=(-?\d+) size=(\d+)")
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
@@ -320,9 +337,19 @@ def _cut(text: str, words: tuple[str, ...]) -> list[str]:
 
 def _unwrap(text: str) -> str:
     text = text.strip()
-    while text.startswith("(") and text.endswith(")") and len(_cut(text[1:-1], (")",))) == 1:
+    while text.startswith("(") and _closes_at(text) == len(text) - 1:
         text = text[1:-1].strip()
     return text
+
+
+def _closes_at(text: str) -> int:
+    """Where the bracket closes that a text begins with."""
+    depth = 0
+    for i, char in enumerate(STRINGS.sub(lambda m: "\0" * len(m.group()), text)):
+        depth += (char in "([{") - (char in ")]}")
+        if depth == 0:
+            return i
+    return -1
 
 
 def _compile_error(message: str, text: str) -> CompileError:
@@ -337,8 +364,13 @@ def _compile_error(message: str, text: str) -> CompileError:
 
 
 def _plainly(message: str) -> str:
-    """CEL's words without its status code."""
-    return re.sub(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$", "", message)
+    """CEL's words without its status code, and the two commonest in words of our own."""
+    bare = re.sub(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$", "", message)
+    if found := _NO_KEY.fullmatch(bare):
+        return f"there is no key {found[1]}"
+    if found := _NO_ITEM.fullmatch(bare):
+        return f"there is no item {found[1]} in a list of {found[2]}"
+    return bare
 
 
 def _type_word(kind: Any) -> str:
