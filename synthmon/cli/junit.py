@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser.junitparser import FinalResult
 
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record, StepRecord
@@ -35,7 +36,7 @@ def _case(record: Record, step: StepRecord) -> TestCase:
     return case
 
 
-def _result(outcome: Outcome, reason: str, message: str) -> list[Failure | Error | Skipped]:
+def _result(outcome: Outcome, reason: str, message: str) -> list[FinalResult]:
     match outcome:
         case Outcome.FAILED:
             return [Failure(message, reason)]

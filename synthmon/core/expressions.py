@@ -153,6 +153,7 @@ class Compiler:
         self._envs: dict[tuple[tuple[str, str], ...], Any] = {}
         self._programs: dict[tuple[int, str], Any] = {}
         self._chains: dict[str, frozenset[str]] = {}
+        self._last_plain: tuple[tuple[tuple[str, str], ...] | None, Any] = (None, None)
         self._done: dict[tuple[str, tuple[tuple[str, str], ...]], Expression] = {}
 
     def compile(self, text: str, names: Mapping[str, str]) -> Expression:
@@ -174,7 +175,7 @@ class Compiler:
             program = self._program(env, respell(_seeded(text), {name: slot for slot, name in slots}))
         except RuntimeError:
             spelled = {name: f"{name[:-1]}_" for name in names if name in _CEL_TYPES}
-            slots, env = (), _environment({spelled.get(name, name): kind for name, kind in names.items()})
+            slots, env = (), self._plain({spelled.get(name, name): kind for name, kind in names.items()})
             program = _in_words(respell(text, spelled), env)  # as the writer wrote it, for the fault and its column
         made = Expression(text, _type_word(program.return_type()), refs, program, env, slots)
         if not refs:
@@ -188,6 +189,13 @@ class Compiler:
         if text not in self._chains:
             self._chains[text] = chains(_seeded(text))
         return {name for chain in self._chains[text] if (name := _declared_part(chain, names))}
+
+    def _plain(self, names: Mapping[str, str]) -> Any:
+        """An environment without slots; the last one is kept, since mistakes come in alike files."""
+        key = tuple(sorted(names.items()))
+        if self._last_plain[0] != key:
+            self._last_plain = (key, _environment(names))
+        return self._last_plain[1]
 
     def _program(self, env: Any, text: str) -> Any:
         key = (id(env), text)

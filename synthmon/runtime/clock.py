@@ -45,21 +45,28 @@ class Bell:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def keep(self, schedules: Iterable[tuple[str, Every | Cron]]) -> None:
-        """Ring for these journeys and no others; one whose schedule is the same is not disturbed."""
+    def keep(self, schedules: Iterable[tuple[str, Every | Cron]], after: datetime) -> None:
+        """Ring for these journeys and no others; one whose schedule is the same is not disturbed.
+
+        The first slot of a new one is the first later than `after`: what lies before is somebody else's to account for.
+        """
         wanted = dict(schedules)
         for name in self._kept.keys() - wanted.keys():
             self._scheduler.remove_job(name)
         for name, schedule in wanted.items():
             if self._kept.get(name) != schedule:
                 trigger = _SlotTrigger(name, schedule, self._clock, self._lead)
-                self._scheduler.add_job(_nothing, trigger, id=name, replace_existing=True)
+                first = next_slot(schedule, name, after) - self._lead - self._clock.ahead
+                self._scheduler.add_job(_nothing, trigger, id=name, next_run_time=first, replace_existing=True)
         self._kept = wanted
 
-    def rearm(self) -> None:
-        """The system's clock was set: find the next slots again."""
-        kept, self._kept = self._kept, {}
-        self.keep(kept.items())
+    def clock_was_set(self) -> None:
+        """The system's clock jumped. Forward: look at once what is due; back: name the same slots in its new time."""
+        if self._clock.ahead:
+            kept, self._kept = self._kept, {}
+            self.keep(kept.items(), self._clock.now() + self._lead)
+        elif self._scheduler.running:
+            self._scheduler.wakeup()
 
     def next_slot(self, name: str) -> datetime | None:
         """The next slot of a journey that is kept."""

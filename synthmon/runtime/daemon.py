@@ -22,10 +22,12 @@ from synthmon.core.run import Record
 from synthmon.core.slots import due, interval_s
 from synthmon.core.status import Reloaded
 from synthmon.language.load import Loaded, Loader
+from synthmon.language.revive import revive
 from synthmon.metrics.board import Board
 from synthmon.metrics.own import Own
 from synthmon.runtime.clock import Bell
 from synthmon.runtime.desk import RECENT_IN_ALL, Desk
+from synthmon.runtime.front import open_front
 from synthmon.runtime.holes import find_holes
 from synthmon.runtime.house import House, open_house
 from synthmon.runtime.pauses import Pauses
@@ -33,7 +35,6 @@ from synthmon.runtime.reaper import Reaper
 from synthmon.runtime.runner import Runner
 from synthmon.runtime.sole import hold_alone
 from synthmon.runtime.watch import watch_files
-from synthmon.web.serve import serve_web
 
 BEAT_S = 1.0
 PRUNE_EVERY_S = 3600.0
@@ -67,7 +68,7 @@ async def serve(wishes: Wishes, told: Callable[[str], None]) -> int:
         house = await stack.enter_async_context(open_house(settings.store))
         daemon = Daemon(house, loader, loaded, wishes)
         alone = stack.enter_context(hold_alone(house.beside))
-        address = await stack.enter_async_context(serve_web(daemon.desk, daemon.board, daemon.own, settings))
+        address = await stack.enter_async_context(open_front(daemon.desk, daemon.board, daemon.own, settings))
         await daemon.begin(alone)
         told(address)
         try:
@@ -112,9 +113,10 @@ class Daemon:
     async def begin(self, alone: bool) -> None:
         """Take up what a dead process left, then ring."""
         loaded = self._loaded
-        self._take(loaded)
+        await asyncio.to_thread(self.runner.lent.people.warm)
+        until = self._take(loaded)
         await self._remember()
-        await self._close_holes()
+        await self._close_holes(until)
         self.reaper = Reaper(
             lambda: self.runner.lent,
             self.house.journal,
@@ -186,9 +188,9 @@ class Daemon:
         records = await self.house.history.recent(limit=min(RECENT_IN_ALL, 60 * max(1, len(self.journeys))))
         self.desk.remember(reversed(records))
 
-    async def _close_holes(self) -> None:
-        location, now = self.runner.lent.settings.location, self.house.clock.now()
-        closed, gaps = await find_holes(self.journeys, self.house.journal, self.house.history, location, now)
+    async def _close_holes(self, until: datetime) -> None:
+        location = self.runner.lent.settings.location
+        closed, gaps = await find_holes(self.journeys, self.house.journal, self.house.history, location, until)
         for claim, record in closed:
             journey = self.journeys.get(record.journey)
             if journey is None:
@@ -209,6 +211,7 @@ class Daemon:
             before = self.journeys
             self._loaded = loaded
             lent, self._secret_faults = self._lend(loaded)
+            await asyncio.to_thread(lent.people.warm)
             self.runner.lent = lent
             self._take(loaded)
             _tell_problems(loaded.problems)
@@ -220,17 +223,21 @@ class Daemon:
             _log.info("reloaded", added=told.added, changed=told.changed, removed=told.removed)
             return told
 
-    def _take(self, loaded: Loaded) -> None:
+    def _take(self, loaded: Loaded) -> datetime:
+        """Ring for these journeys from now on; answers that instant."""
         here = loaded.settings.location
         self.journeys = {j.name: j for j in loaded.journeys if not j.locations or not here or here in j.locations}
         self.board.load(self.journeys.values())
         self.desk.show(self.journeys, loaded.problems)
-        self.bell.keep((journey.name, journey.schedule) for journey in self.journeys.values())
+        schedules = ((journey.name, journey.schedule) for journey in self.journeys.values())
+        now = self.house.clock.now()
+        self.bell.keep(schedules, now)
         errors = sum(problem.level == "error" for problem in loaded.problems)
         self.own.loaded(len(self.journeys), errors, len(loaded.problems) - errors, time.time())
         for name in self.journeys:
             if self.pauses.paused(name):
                 self.board.pause(name, True)
+        return now
 
     def _lend(self, loaded: Loaded) -> tuple[Any, Mapping[str, str]]:
         lent, faults = self.house.lend(loaded.settings)
@@ -243,8 +250,10 @@ class Daemon:
         journey = self.journeys.get(name)
         if journey is not None and journey.digest == version:
             return journey
-        text = await self.house.journal.text(version)
-        return None if text is None else self._loader.revive(text, name)
+        kept = await self.house.journal.text(version)
+        if kept is None:
+            return None
+        return await asyncio.to_thread(revive, kept, name, self.runner.lent.settings, self.house.forms)
 
     def _watched(self) -> Sequence[Path]:
         return [Path(path) for path in (*self._wishes.paths, *self._loaded.settings.files)]
@@ -261,7 +270,7 @@ class Daemon:
             await asyncio.sleep(BEAT_S)
             if (step := self.house.clock.sync()) is not None:
                 _log.warning("the system's clock was set", by_s=step.total_seconds())
-                self.bell.rearm()
+                self.bell.clock_was_set()
             late_s = lag.stalled_s(before_ns)
             most_s = max(late_s, most_s * 0.98)
             self.own.lagged(late_s, most_s)

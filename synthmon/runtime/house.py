@@ -11,13 +11,12 @@ from synthmon.core.expressions import Compiler, Scope
 from synthmon.core.history import History
 from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
-from synthmon.core.kinds import Kind
 from synthmon.core.run import Run, run_names
 from synthmon.core.secrets import Vault
 from synthmon.core.templates import Template, compile_template
 from synthmon.identities.pools import Leases, MemoryLeases
 from synthmon.identities.sql_leases import SqliteLeases
-from synthmon.language.kinds import find_kinds
+from synthmon.language.kinds import Kinds, find_kinds
 from synthmon.language.names import RUN
 from synthmon.language.settings import Settings
 from synthmon.runtime.doors import Doors
@@ -39,7 +38,7 @@ class House:
     journal: Journal
     leases: Leases
     doors: Doors
-    kinds: Mapping[str, Kind]
+    forms: Kinds
     beside: Path | None  # the journal's file; other small files live beside it
 
     def lend(self, settings: Settings) -> tuple[Lent, Mapping[str, str]]:
@@ -53,7 +52,12 @@ class House:
             return self.doors.open(run.id, journey.name, vault, headers=_rendered(headers, run))
 
         return Lent(
-            settings, self.kinds, open_door, People(settings.identities, self.leases), values, Sessions()
+            settings,
+            {word: forms.kind for word, forms in self.forms.items()},
+            open_door,
+            People(settings.identities, self.leases),
+            values,
+            Sessions(),
         ), faults
 
 
@@ -68,8 +72,7 @@ async def open_house(store: str) -> AsyncIterator[House]:
     leases: Leases = MemoryLeases() if path is None else SqliteLeases(path.with_name(path.stem + "-leases.db"))
     try:
         async with Doors({}) as doors:
-            kinds = {word: forms.kind for word, forms in find_kinds().items()}
-            yield House(SteadyClock(), history, journal, leases, doors, kinds, path)
+            yield House(SteadyClock(), history, journal, leases, doors, find_kinds(), path)
     finally:
         await journal.aclose()
         await history.aclose()

@@ -194,10 +194,10 @@ class HttpDoor:
         return replace(trouble, detail=self._redactor.redact(trouble.detail), timing=self._timing(trip))
 
     def _blind_s(self, trip: _Trip, stamps: Stamps) -> float:
-        """How much of the target's time our own loop took: before the request had left, and right at the limit. A
-        stall in between hides nothing, as an answer is read after it."""
-        left_ns = stamps.sent_ns or time.monotonic_ns()
-        return self._lag.stalled_s(stamps.began_ns, left_ns) + self._lag.blind_s(trip.deadline_ns)
+        """How much of the target's time our own loop took: before the phase that was under way at the end began, and
+        right at the limit. A stall in between hides nothing: what came meanwhile is seen after it."""
+        marks = stamps.began_ns, stamps.resolved_ns, stamps.connected_ns, stamps.secured_ns, stamps.sent_ns
+        return self._lag.stalled_s(stamps.began_ns, max(marks)) + self._lag.blind_s(trip.deadline_ns)
 
     def _timing(self, trip: _Trip) -> Timing:
         corrected = bool(trip.hops) and all(hop.kernel for hop in trip.hops)

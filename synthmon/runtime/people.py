@@ -45,6 +45,12 @@ class People:
             if isinstance(source, Accounts)
         }
 
+    def warm(self) -> None:
+        """Load the words of every locale, so that the first run need not wait for them; takes up to a second each."""
+        for source in self._sources.values():
+            if isinstance(source, Invented):
+                invent(source.fields, "0" * 32, source.locale, source.domain)
+
     async def borrow(self, journey: Journey, run: Run, until: datetime) -> Person:
         """The person of a run, its own until an instant. Raises `NobodyFree`."""
         if not journey.identity:

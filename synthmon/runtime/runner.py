@@ -27,6 +27,7 @@ from synthmon.core.status import Busy
 from synthmon.core.transact import Transaction
 from synthmon.core.verdict import record as record_of
 from synthmon.core.verdict import redacted, unstarted
+from synthmon.language.revive import kept_text
 from synthmon.language.settings import Settings
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock
@@ -267,13 +268,12 @@ class Runner:
 
     async def _keep_text(self, journey: Journey) -> None:
         if journey.digest not in self._texts:
-            await self._journal.keep_text(journey.digest, journey.text)
+            await self._journal.keep_text(journey.digest, kept_text(journey))
             self._texts.add(journey.digest)
 
     async def _sleep_until(self, start: datetime) -> None:
-        delay_s = (start - self._clock.now()).total_seconds()
-        if delay_s > 0 and not self._stopping:
-            await asyncio.sleep(delay_s)
+        while (delay_s := (start - self._clock.now()).total_seconds()) > 0 and not self._stopping:
+            await asyncio.sleep(delay_s)  # again if the loop's clock and ours disagree by a little
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

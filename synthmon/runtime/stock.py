@@ -155,7 +155,11 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        inner = await self._inner.start_tls(ssl_context, server_hostname, timeout=None)
+        try:
+            inner = await self._inner.start_tls(ssl_context, server_hostname, timeout=None)
+        except BaseException:  # the pool forgets a connection whose handshake is cancelled
+            await self._inner.aclose()
+            raise
         _NOW.get().stamps.secured_ns = time.monotonic_ns()
         certificate = inner.get_extra_info("ssl_object").getpeercert() or {}
         not_after = certificate.get("notAfter")

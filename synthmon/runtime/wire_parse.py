@@ -17,6 +17,7 @@ from synthmon.runtime.stamps import TooLarge
 MOST_INTERIM_ANSWERS = 20
 BLANK_LINE = re.compile(rb"\n\r?\n")  # bare line feeds are found too, so that they are refused at once
 FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 DIGITS = re.compile(rb"[0-9]{1,19}")
 
 
@@ -108,6 +109,8 @@ class Answer:
             raise httpx.RemoteProtocolError(
                 f"The answer is {self.version.decode()} with status {self.status}: not an HTTP/1.1 answer."
             )
+        if CONTROL.search(self.reason):
+            raise httpx.RemoteProtocolError("The reason of the answer's status holds a control character.")
         if self.status < 200:
             self._pass_over_interim()
         else:

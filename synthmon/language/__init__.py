@@ -1,0 +1,1 @@
+"""The YAML door: text in, journeys or every mistake out."""

@@ -1,0 +1,85 @@
+"""As whom journeys act: people to invent, or a file of test accounts."""
+
+from __future__ import annotations
+
+from synthmon.language.faults import Faults
+from synthmon.language.marks import Path
+from synthmon.language.settings import Accounts, IdentitySource, Invented
+from synthmon.language.settings_schema import IdentityKeys
+from synthmon.language.sources import Sources, beside, why
+from synthmon.language.unsafe import offered_names, unsafe_fields
+from synthmon.language.words import listed
+
+
+def read_identity(
+    keys: IdentityKeys, path: Path, sources: Sources, files: dict[str, str], faults: Faults
+) -> IdentitySource | None:
+    """One entry of `identities:`; None after a fault that leaves nothing to use. `files` learns what was read."""
+    if (keys.invent is None) == (keys.accounts is None):
+        fault = (
+            "Both `invent` and `accounts` are given." if keys.invent else "Neither `invent` nor `accounts` is given."
+        )
+        faults.say(path, "bad-identity", fault, "Give one of them: invent: [name, email], or accounts: file.yaml.")
+        return None
+    if keys.invent is not None:
+        fields = tuple(keys.invent)
+        for field, fault, remedy in unsafe_fields(fields, keys.locale, keys.domain):
+            at: Path = (*path, "invent", fields.index(field)) if field in fields else (*path, "locale")
+            faults.say(at, "unsafe-field", fault, remedy)
+        return Invented(fields, keys.locale, keys.domain)
+    return _accounts(keys, path, sources, files, faults)
+
+
+def identity_names(source: IdentitySource) -> dict[str, str]:
+    """The names that `identity.` has for a source, all texts."""
+    match source:
+        case Invented(fields=fields):
+            words = offered_names(fields)
+        case Accounts(accounts=accounts):
+            words = tuple(accounts[0]) if accounts else ()
+    return {f"identity.{word}": "string" for word in words}
+
+
+def _accounts(
+    keys: IdentityKeys, path: Path, sources: Sources, files: dict[str, str], faults: Faults
+) -> Accounts | None:
+    file = beside(faults.marks.file, keys.accounts or "")
+    at: Path = (*path, "accounts")
+    files[file] = sources.fingerprint(file)
+    try:
+        documents, problems = sources.documents(file)
+    except OSError as error:
+        faults.say(
+            at,
+            "unreadable-file",
+            f"{file} cannot be read: {why(error)}.",
+            "Correct the path; it is relative to this file.",
+        )
+        return None
+    faults.problems.extend(problems)
+    if not documents:
+        if not problems:
+            faults.say(at, "bad-accounts", f"{file} is empty.", "Write a list of accounts, each a map of fields.")
+        return None
+    inner = Faults(documents[0].marks)
+    accounts = _rows(documents[0].tree, inner)
+    faults.problems.extend(inner.problems)
+    return Accounts(file, keys.cooldown or 0.0, keys.max_use, accounts)
+
+
+def _rows(tree: object, faults: Faults) -> tuple[dict[str, str], ...]:
+    if not isinstance(tree, list) or not tree:
+        faults.say((), "bad-accounts", "This is not a list of accounts.", "Write `- name: …` for each account.")
+        return ()
+    rows: list[dict[str, str]] = []
+    for i, one in enumerate(tree):
+        if not isinstance(one, dict) or not one or any(isinstance(v, list | dict | None) for v in one.values()):
+            faults.say(
+                (i,), "bad-accounts", "This is not an account.", "Write a map of fields with texts: name, email, …"
+            )
+        elif rows and set(one) != set(rows[0]):
+            fault = f"This account has {listed(one)}, the first has {listed(rows[0])}."
+            faults.say((i,), "bad-accounts", fault, "Give all accounts the same fields.")
+        else:
+            rows.append({key: str(value) for key, value in one.items()})
+    return tuple(rows)

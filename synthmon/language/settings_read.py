@@ -1,0 +1,178 @@
+"""From settings files to `Settings`, or everything that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from synthmon.core.errors import Place, Problem
+from synthmon.core.journey import Alert
+from synthmon.core.system import Propagation, System, Tls
+from synthmon.language.expressions import Expressions, Shelf
+from synthmon.language.faults import Faults, check_keys, keys_of
+from synthmon.language.identity_sources import read_identity
+from synthmon.language.marks import Path
+from synthmon.language.names import RUN, Names
+from synthmon.language.schedule import compile_cron
+from synthmon.language.schema import NOT_YET, AlertKeys, JourneyKeys
+from synthmon.language.secret_places import check_secret
+from synthmon.language.settings import Default, IdentitySource, QuietWindow, Settings
+from synthmon.language.settings_schema import SettingsKeys, SystemKeys
+from synthmon.language.sources import Sources, why
+
+_ELSEWHERE = dict.fromkeys(keys_of(JourneyKeys), "a journey, not of the settings")
+
+
+class SettingsRead:
+    """Settings files, one after the other; entries of a later one replace those of the same name."""
+
+    def __init__(self, sources: Sources, environ: Mapping[str, str]) -> None:
+        self.sources, self.environ = sources, environ
+        self.problems: list[Problem] = []
+        self.settings = Settings()
+        self.auths: list[tuple[str, Path, Faults]] = []  # sessions that systems name
+        self.session_keys: dict[str, tuple[Any, Faults]] = {}  # compiled when everything else is known
+        self.budget_places: dict[str, Place] = {}
+        self.files: dict[str, str] = {}
+
+    def add(self, file: str) -> None:
+        """Read one more file."""
+        self.files[file] = self.sources.fingerprint(file)
+        try:
+            documents, problems = self.sources.documents(file)
+        except OSError as error:
+            fault = f"The settings cannot be read: {why(error)}."
+            self.problems.append(
+                Problem(Place(file), "unreadable-file", fault, "Correct the path given by --settings.")
+            )
+            return
+        self.problems.extend(problems)
+        for document in documents:
+            faults = Faults(document.marks)
+            keys = check_keys(SettingsKeys, document.tree, (), faults, NOT_YET["settings"], _ELSEWHERE, hollow=True)
+            if keys is not None:
+                self._merge(keys, document.tree, faults, file)
+            self.problems.extend(faults.problems)
+
+    def _merge(self, keys: SettingsKeys, tree: dict[str, Any], faults: Faults, file: str) -> None:
+        old = self.settings
+        for name, reference in keys.secrets.items():
+            check_secret(name, reference, ("secrets", name), self.environ, faults)
+        for name, session in keys.sessions.items():
+            self.session_keys[name] = (session, faults)
+        limits, web, kept = keys.limits, keys.web, keys.retention
+        self.settings = Settings(
+            systems={**old.systems, **self._systems(keys.systems, faults)},
+            identities={**old.identities, **self._identities(keys, faults)},
+            secrets={**old.secrets, **keys.secrets},
+            sessions=old.sessions,
+            propagation=_propagation(keys, faults) or old.propagation,
+            defaults=(*_defaults(keys), *old.defaults),
+            quiet=_quiet(keys, faults) if "quiet" in tree else old.quiet,
+            store=keys.store or old.store,
+            listen=_listen(keys, faults) or old.listen,
+            concurrency=(limits and limits.concurrency) or old.concurrency,
+            grace_s=(limits and limits.grace) or old.grace_s,
+            web_config=(web and web.config) or old.web_config,
+            web_token=(web and web.token) or old.web_token,
+            retention_s=(kept and kept.passed) or old.retention_s,
+            retention_failed_s=(kept and kept.failed) or old.retention_failed_s,
+            location=keys.location or old.location,
+            files=(*old.files, file),
+        )
+
+    def _systems(self, keys: Mapping[str, SystemKeys], faults: Faults) -> dict[str, System]:
+        made = {}
+        for name, one in keys.items():
+            path: Path = ("systems", name)
+            made[name] = _system(name, one, path, faults)
+            if one.auth:
+                self.auths.append((one.auth, (*path, "auth"), faults))
+            self.budget_places[name] = faults.marks.value((*path, "budget"))
+        return made
+
+    def _identities(self, keys: SettingsKeys, faults: Faults) -> dict[str, IdentitySource]:
+        made = (
+            (name, read_identity(one, ("identities", name), self.sources, self.files, faults))
+            for name, one in keys.identities.items()
+        )
+        return {name: source for name, source in made if source is not None}
+
+
+def _system(name: str, keys: SystemKeys, path: Path, faults: Faults) -> System:
+    hosts = []
+    for place, url in keys.base.items():
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            at: Path = (*path, "base", place) if place else (*path, "base")
+            faults.say(at, "bad-base", f"{url!r} is not an absolute URL.", "Write https://host or https://host/path.")
+        elif parts.hostname not in hosts:
+            hosts.append(parts.hostname)
+    writes = keys.writes if isinstance(keys.writes, bool) else tuple(keys.writes)
+    return System(
+        name=name,
+        base=dict(keys.base),
+        allow=tuple(keys.allow) or tuple(hosts),
+        allow_networks=tuple(keys.networks),
+        writes=writes,
+        rate_per_s=keys.rate,
+        concurrency=keys.concurrency,
+        budget_runs_per_h=_whole(keys.budget.runs),
+        budget_creates_per_d=_whole(keys.budget.creates),
+        replay=keys.replay == "allow",
+        propagate=keys.propagate,
+        tls=Tls(keys.tls.ca, keys.tls.cert, keys.tls.key),
+        follow=keys.follow,
+        auth=keys.auth,
+        transport=keys.transport,
+    )
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else max(int(number), 1)
+
+
+def _propagation(keys: SettingsKeys, faults: Faults) -> Propagation | None:
+    if keys.propagation is None:
+        return None
+    expressions = Expressions(Shelf(), faults)
+    for name, text in keys.propagation.headers.items():
+        expressions.template(text, ("propagation", "headers", name), Names(RUN))
+    return Propagation(dict(keys.propagation.headers))
+
+
+def _defaults(keys: SettingsKeys) -> tuple[Default, ...]:
+    return tuple(
+        Default(tuple(one.journeys), one.owner, one.runbook, alert(one.alert), dict(one.labels))
+        for one in keys.defaults
+    )
+
+
+def _quiet(keys: SettingsKeys, faults: Faults) -> tuple[QuietWindow, ...]:
+    made = []
+    for i, one in enumerate(keys.quiet):
+        cron = compile_cron(one.cron, one.timezone, ("quiet", i, "cron"), ("quiet", i, "timezone"), faults)
+        made.append(QuietWindow(cron.text, one.for_, tuple(one.journeys), cron.timezone))
+    return tuple(made)
+
+
+def _listen(keys: SettingsKeys, faults: Faults) -> str:
+    if keys.listen is None:
+        return ""
+    host, _, port = keys.listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        faults.say(("listen",), "bad-listen", f"{keys.listen!r} is not an address and a port.", "Write 127.0.0.1:9880.")
+    return keys.listen
+
+
+def alert(keys: AlertKeys | None) -> Alert | None:
+    """The alert that somebody asked for."""
+    return Alert(keys.severity, keys.after, keys.locations) if keys else None
+
+
+def settings_of(read: SettingsRead, files: Sequence[str]) -> Settings:
+    """Read every file; the problems are in `read`."""
+    for file in files:
+        read.add(file)
+    return read.settings

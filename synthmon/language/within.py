@@ -1,0 +1,93 @@
+"""`within: 10s after order`: how long a step may wait, and from which moment on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+
+from pydantic_core import PydanticCustomError
+
+from synthmon.core.journey import Within
+from synthmon.language.amounts import seconds
+from synthmon.language.faults import Faults
+from synthmon.language.marks import Path
+from synthmon.language.names import Story
+from synthmon.language.schema import StepKeys
+from synthmon.language.words import meant
+
+_AFTER = re.compile(r"(\S+)(?:\s+after\s+(\S+))?")
+
+
+def compile_within(
+    keys: StepKeys, path: Path, prefix: str, story: Story, sent: Set[str], faults: Faults
+) -> Within | None:
+    """The `within` of a step with its `poll` and `grace`; `sent` are the steps that surely left before (full ids, in a
+    called file with its `prefix`)."""
+    if keys.within is None:
+        for word in ("poll", "grace"):
+            if getattr(keys, word) is not None:
+                faults.say(
+                    (*path, word),
+                    "needs-within",
+                    f"`{word}` has no meaning without `within`.",
+                    "Add `within:`, or remove it.",
+                    at_key=True,
+                )
+        return None
+    found = _AFTER.fullmatch(keys.within.strip())
+    try:
+        limit_s = seconds(found[1] if found else keys.within)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        remedy = "Write a duration, or one after a step: 10s after order." if not found else str(context["remedy"])
+        faults.say((*path, "within"), "bad-duration", f"{context['fault']}.", remedy)
+        return None
+    after = found[2] if found else None
+    if after is not None and not _may_follow(after, keys, path, prefix, story, sent, faults):
+        return None
+    full = prefix + after if after else None
+    return Within(limit_s, full, keys.poll, keys.grace or 0.0)
+
+
+def _may_follow(
+    after: str, keys: StepKeys, path: Path, prefix: str, story: Story, sent: Set[str], faults: Faults
+) -> bool:
+    """Whether a step surely left before this one."""
+    at: Path = (*path, "within")
+    offset = (keys.within or "").rfind(after)
+    if prefix + after in sent:
+        return True
+    known = [n[len(prefix) :] for n in sent if n.startswith(prefix)]
+    if after == keys.id:
+        faults.say_inside(
+            at,
+            offset,
+            "after-later-step",
+            f"`{after}` is this step itself.",
+            "Leave `after` out: the time counts from the begin of the step.",
+        )
+    elif after in story.siblings:
+        faults.say_inside(
+            at,
+            offset,
+            "after-later-step",
+            f"`{after}` runs at the same time, so it is not surely sent before.",
+            "Count from a step before `together`.",
+        )
+    elif after in story.later:
+        faults.say_inside(
+            at,
+            offset,
+            "after-later-step",
+            f"Step `{after}` is sent later.",
+            "Move this behind it, or count from an earlier step.",
+        )
+    else:
+        faults.say_inside(
+            at,
+            offset,
+            "after-unknown-step",
+            f"There is no step `{after}` that sends something before this.",
+            meant(after, known, "Name an earlier step."),
+        )
+    return False

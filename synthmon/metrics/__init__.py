@@ -1,0 +1,1 @@
+"""How metrics are told: the page that Prometheus scrapes."""

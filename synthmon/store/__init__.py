@@ -1,0 +1,1 @@
+"""Where records and intents are kept: in memory, in SQLite, in PostgreSQL."""

@@ -1,0 +1,79 @@
+"""A journal in memory: for trials, where a crash takes the debts along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled
+from synthmon.store.nouns import microseconds
+
+_Slot = tuple[str, str, int]
+
+
+class MemoryJournal:
+    """A `Journal` that ends with the process; `prune` bounds it."""
+
+    def __init__(self) -> None:
+        self._claims: dict[_Slot, Claim] = {}
+        self._unrecorded: dict[_Slot, Claim] = {}
+        self._entries: dict[str, list[Entry]] = {}
+        self._debts: dict[tuple[str, str], None] = {}  # (run, path), the oldest first
+        self._texts: dict[str, str] = {}
+
+    async def claim(self, claim: Claim) -> bool:
+        slot = _slot_of(claim)
+        if slot in self._claims:
+            return False
+        self._claims[slot] = self._unrecorded[slot] = claim
+        return True
+
+    async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
+        entries = self._entries.get(run_id, [])
+        if len(entries) != after_seq:
+            return Fenced(len(entries))
+        self._entries[run_id] = [*entries, entry]
+        match entry:
+            case Intent(path=path):
+                self._debts.setdefault((run_id, path))
+            case Settled(path=path):
+                self._debts.pop((run_id, path), None)
+        return after_seq + 1
+
+    async def keep_text(self, version: str, text: str) -> None:
+        self._texts[version] = text
+
+    async def text(self, version: str) -> str | None:
+        return self._texts.get(version)
+
+    async def open_runs(self) -> Sequence[OpenRun]:
+        owing = dict.fromkeys(run_id for run_id, _ in self._debts)
+        return [OpenRun(run_id, tuple(self._entries[run_id])) for run_id in owing]
+
+    async def unrecorded(self) -> Sequence[Claim]:
+        return list(self._unrecorded.values())
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self._unrecorded.pop(_slot_of(claim), None)
+
+    async def prune(self, before: datetime) -> int:
+        old_slots = [slot for slot in self._claims if slot[2] < microseconds(before) and slot not in self._unrecorded]
+        for slot in old_slots:
+            del self._claims[slot]
+        owing = {run_id for run_id, _ in self._debts}
+        old_runs = [
+            run_id
+            for run_id, (first, *_) in self._entries.items()
+            if isinstance(first, Opened) and first.started < before and run_id not in owing
+        ]
+        for run_id in old_runs:
+            del self._entries[run_id]
+        return len(old_slots) + len(old_runs)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def _slot_of(claim: Claim) -> _Slot:
+    return claim.journey, claim.location, microseconds(claim.slot)

@@ -1,0 +1,1 @@
+"""How the tables of history came to be, one revision a file."""

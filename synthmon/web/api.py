@@ -1,0 +1,215 @@
+"""The JSON API: one table of what can be asked; its routes and its OpenAPI document are both made from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from synthmon.core.errors import Invalid
+from synthmon.core.outcomes import Outcome
+from synthmon.core.run import Record
+from synthmon.core.status import Busy, JourneyStatus, Monitor
+from synthmon.web import shapes
+from synthmon.web.answers import Json, ProblemJson
+
+PREFIX = "/api/v1"
+MOST_RUNS = 500
+
+Answer = Callable[[Monitor, Request], Awaitable[Response]]
+
+
+class Refused(Exception):
+    """A request that cannot be done as it is meant: its status, in short, and what to do."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail = status, title, detail
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One thing that can be asked. `query`: name → what it means; `shape`: the name of its answer's schema."""
+
+    method: str
+    path: str
+    summary: str
+    shape: str
+    answer: Answer
+    query: Mapping[str, str]
+    status: int = 200
+
+
+async def journeys(monitor: Monitor, request: Request) -> Response:
+    """All journeys, or those of one state or owner."""
+    state, owner = request.query_params.get("state"), request.query_params.get("owner")
+    told = []
+    for at, status in enumerate(monitor.journeys()):
+        summary = shapes.journey_summary(status)
+        if state in (None, summary["state"]) and owner in (None, summary["owner"]):
+            told.append(summary)
+        if at % 100 == 99:
+            await asyncio.sleep(0)  # thousands of journeys must not hold the loop
+    return Json({"journeys": told})
+
+
+async def journey(monitor: Monitor, request: Request) -> Response:
+    """One journey with its text and its last runs."""
+    return Json(shapes.journey_detail(_journey(monitor, request)))
+
+
+async def runs(monitor: Monitor, request: Request) -> Response:
+    """Runs, the newest first; `next` is the `before` of the page after this one."""
+    query = request.query_params
+    limit = _limit(query.get("limit", "50"))
+    found = await monitor.history.recent(
+        query.get("journey"), _outcomes(query.getlist("outcome")), limit + 1, _instant(query.get("before"))
+    )
+    told = _page(found, limit)
+    more = told[-1].slot if len(told) < len(found) else None
+    return Json({"runs": [shapes.run_summary(record) for record in told], "next": more})
+
+
+async def run(monitor: Monitor, request: Request) -> Response:
+    """One run, whole: steps, attempts, checks, debts."""
+    try:
+        record = await monitor.history.run(request.path_params["id"])
+    except LookupError as error:
+        raise Refused(404, "Which run?", str(error.args[0] if error.args else "Give more digits.")) from error
+    if record is None:
+        raise Refused(404, "No such run", "It is not kept (any more), or it is still going.")
+    return Json(shapes.run_detail(record))
+
+
+async def run_now(monitor: Monitor, request: Request) -> Response:
+    """Start one run outside the schedule."""
+    try:
+        run_id = await monitor.run_now(_journey(monitor, request).journey.name)
+    except Busy as error:
+        raise Refused(409, "Busy", str(error) or "It is running already.") from error
+    return Json({"run": run_id}, 202, {"location": f"/runs/{run_id}"})
+
+
+async def pause(monitor: Monitor, request: Request) -> Response:
+    """Start no more runs of a journey; survives a restart."""
+    monitor.pause(_journey(monitor, request).journey.name)
+    return Json(shapes.journey_summary(_journey(monitor, request)))
+
+
+async def resume(monitor: Monitor, request: Request) -> Response:
+    """Run a paused journey again."""
+    monitor.resume(_journey(monitor, request).journey.name)
+    return Json(shapes.journey_summary(_journey(monitor, request)))
+
+
+async def pause_all(monitor: Monitor, request: Request) -> Response:
+    """Start no more runs at all; clean-up goes on."""
+    monitor.pause(None)
+    return Json({"paused": True})
+
+
+async def resume_all(monitor: Monitor, request: Request) -> Response:
+    """Run everything again."""
+    monitor.resume(None)
+    return Json({"paused": False})
+
+
+async def reload(monitor: Monitor, request: Request) -> Response:
+    """Read the files again; journeys with problems keep their old version."""
+    return Json(shapes.reloaded(await monitor.reload()))
+
+
+async def debts(monitor: Monitor, request: Request) -> Response:
+    """Effects not yet taken back for certain."""
+    return Json({"debts": [dict(debt) for debt in monitor.debts()]})
+
+
+async def problems(monitor: Monitor, request: Request) -> Response:
+    """What was wrong with the files at the last load."""
+    return Json({"problems": [shapes.problem(told) for told in monitor.problems]})
+
+
+_RUN_QUERY = {
+    "journey": "only of this journey",
+    "outcome": f"only with this outcome, may be repeated: {', '.join(Outcome)}",
+    "limit": f"at most so many, 1 to {MOST_RUNS}; default 50",
+    "before": "only slots before this instant (RFC 3339)",
+}
+
+# actions first: the name of a journey may contain `/`
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("POST", "/journeys/{name}/run", "Run a journey now", "Started", run_now, {}, 202),
+    Endpoint("POST", "/journeys/{name}/pause", "Pause a journey", "JourneySummary", pause, {}),
+    Endpoint("POST", "/journeys/{name}/resume", "Resume a journey", "JourneySummary", resume, {}),
+    Endpoint("GET", "/journeys/{name}", "One journey", "Journey", journey, {}),
+    Endpoint("GET", "/journeys", "All journeys", "Journeys", journeys, {"state": "only so", "owner": "only theirs"}),
+    Endpoint("GET", "/runs/{id}", "One run; the first 6 digits do if only one run has them", "Run", run, {}),
+    Endpoint("GET", "/runs", "Runs, the newest first", "Runs", runs, _RUN_QUERY),
+    Endpoint("GET", "/debts", "Open debts", "Debts", debts, {}),
+    Endpoint("GET", "/problems", "Problems of the files", "Problems", problems, {}),
+    Endpoint("POST", "/reload", "Read the files again", "Reloaded", reload, {}),
+    Endpoint("POST", "/pause", "Pause everything", "Paused", pause_all, {}),
+    Endpoint("POST", "/resume", "Resume everything", "Paused", resume_all, {}),
+)
+
+
+def routes(monitor: Monitor) -> list[BaseRoute]:
+    """The table as routes."""
+    return [_route(monitor, endpoint) for endpoint in ENDPOINTS]
+
+
+def _route(monitor: Monitor, endpoint: Endpoint) -> Route:
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint.answer(monitor, request)
+        except Refused as refused:
+            return ProblemJson(refused.status, refused.title, refused.detail)
+        except Invalid as invalid:
+            told = [shapes.problem(problem) for problem in invalid.problems]
+            return ProblemJson(422, "The files have problems", str(invalid), {"problems": told})
+
+    path = endpoint.path.replace("{name}", "{name:path}")
+    return Route(PREFIX + path, answer, methods=[endpoint.method])
+
+
+def _page(found: Sequence[Record], limit: int) -> Sequence[Record]:
+    """As many as asked for, but never a part of those of one slot: `before` would leave out the rest of them."""
+    if len(found) <= limit:
+        return found
+    cut = found[limit].slot
+    return [record for record in found if record.slot > cut] or found[:limit]
+
+
+def _journey(monitor: Monitor, request: Request) -> JourneyStatus:
+    name = request.path_params["name"]
+    if (status := monitor.journey(name)) is None:
+        raise Refused(404, "No such journey", f"{name!r} is not loaded. See /api/v1/journeys and /api/v1/problems.")
+    return status
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_RUNS and len(text) < 9):
+        raise Refused(400, "Bad limit", f"limit is a number from 1 to {MOST_RUNS}.")
+    return int(text)
+
+
+def _outcomes(texts: list[str]) -> list[Outcome]:
+    try:
+        return [Outcome(text) for text in texts]
+    except ValueError as error:
+        raise Refused(400, "Bad outcome", f"outcome is one of {', '.join(Outcome)}.") from error
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + arrives as a space
+        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused(400, "Bad instant", "before is an instant such as 2026-03-01T12:00:00Z.") from error
