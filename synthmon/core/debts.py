@@ -263,7 +263,7 @@ def debts_of(run: OpenRun, journey: Journey) -> Iterator[Debt]:
                 learned.setdefault(entry.path, {}).update(entry.values)
             case Settled():
                 settled.add(entry.path)
-    steps = {step.id: step for step in journey.walk()}
+    steps = {step.id: step for step in journey.flat}
     for path, intent in intents.items():
         step = steps.get(path.partition("#")[0])
         if path in settled or step is None or step.undo is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_optional, ext_strings
 
 from synthmon.core import functions
+from synthmon.core.words import chains, declared_part, operands, respell
 
 _TYPES: Mapping[str, Any] = {
     "bool": cel.Type.BOOL,
@@ -59,25 +60,26 @@ class ExpressionError(Exception):
 
 
 class Scope:
-    """Names and their values at one place of a run; converted forms are made once and shared by alike expressions."""
+    """Names and their values at one place of a run; CEL's form of them is made once for all that is evaluated there."""
 
     __slots__ = ("_activations", "names")
 
     def __init__(self, names: Mapping[str, Any]) -> None:
         self.names = names
-        self._activations: dict[tuple[int, tuple[tuple[str, str], ...]], Any] = {}
+        self._activations: dict[tuple[int, int], Any] = {}
 
     def plus(self, more: Mapping[str, Any]) -> Scope:
         """A scope with more names."""
         return Scope({**self.names, **more})
 
-    def activation(self, env: Any, slots: tuple[tuple[str, str], ...]) -> Any:
-        """CEL's own form of the values, for one environment (it knows their types) and the slots that are filled."""
-        key = (id(env), slots)
-        if key not in self._activations:
-            filled = {slot: self.names[name] for slot, name in slots if name in self.names}
-            self._activations[key] = env.Activation({**self.names, **filled})
-        return self._activations[key]
+    def activation(self, env: Any, layout: Mapping[str, str]) -> Any:
+        """CEL's own form of the values, for one environment and the slots that stand for the journey's own names."""
+        key = (id(env), id(layout))
+        made = self._activations.get(key)
+        if made is None:
+            spelled = {layout.get(name, name): value for name, value in self.names.items()} if layout else self.names
+            made = self._activations[key] = env.Activation(spelled)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,12 @@ class Expression:
     refs: frozenset[str]
     _program: Any = field(repr=False)
     _env: Any = field(repr=False)
-    _slots: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # (slot, the name that fills it)
+    _layout: Mapping[str, str] = field(default_factory=dict, repr=False)  # name → the slot that stands for it
 
     def value(self, scope: Scope) -> Any:
         """Its value as JSON-like Python (plus datetime, timedelta, bytes). Raises `ExpressionError`."""
         try:
-            got = self._program.eval(scope.activation(self._env, self._slots))
+            got = self._program.eval(scope.activation(self._env, self._layout))
         except RuntimeError as error:  # a budget of the evaluator
             raise ExpressionError(self.text, _plainly(str(error))) from error
         if got.type() == cel.Type.ERROR:
@@ -127,8 +129,8 @@ class Expression:
         shown: list[tuple[str, Any]] = []
         for text in operands(self.text):
             try:
-                program = self._env.compile(respell(_seeded(text), {name: slot for slot, name in self._slots}))
-                got = program.eval(scope.activation(self._env, self._slots))
+                program = self._env.compile(respell(_seeded(text), self._layout))
+                got = program.eval(scope.activation(self._env, self._layout))
             except RuntimeError:
                 continue  # an operand inside a macro: its variable is unknown out here
             if got.type() != cel.Type.ERROR:
@@ -137,8 +139,8 @@ class Expression:
         return tuple(shown)
 
     def _named(self, fault: str) -> str:
-        for slot, name in self._slots:
-            fault = fault.replace(slot, name)
+        for name in self.refs & self._layout.keys():
+            fault = fault.replace(self._layout[name], name)
         return fault
 
 
@@ -146,38 +148,38 @@ class Compiler:
     """Compiles expressions and shares what is alike between them; made for one load of files, then let go.
 
     An environment of CEL costs a millisecond and 150 kB, so names that belong to one journey (`order.id`, `vars.sku`)
-    are compiled as numbered slots of their type: thousands of different journeys share a handful of environments.
+    are compiled as slots, numbered by type in the order in which the journey declares them: thousands of different
+    journeys share a handful of environments, and all expressions of one place share their values.
     """
 
     def __init__(self) -> None:
         self._envs: dict[tuple[tuple[str, str], ...], Any] = {}
         self._programs: dict[tuple[int, str], Any] = {}
         self._chains: dict[str, frozenset[str]] = {}
-        self._last_plain: tuple[tuple[tuple[str, str], ...] | None, Any] = (None, None)
-        self._done: dict[tuple[str, tuple[tuple[str, str], ...]], Expression] = {}
+        self._layouts: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+        self._done: dict[tuple[str, int, int], Expression] = {}
 
     def compile(self, text: str, names: Mapping[str, str]) -> Expression:
         """Compile against names → types (bool int double string bytes timestamp duration dyn list map text_map).
 
         Raises `CompileError` for syntax, an unknown name, a call or operator that no overload fits.
         """
-        refs = self._references(text, names)
-        key = (text, tuple(sorted((name, names[name]) for name in refs)))
+        layout = self._layout(names)
+        env = self._env({name: kind for name, kind in names.items() if _common(name)}, layout)
+        key = (text, id(env), id(layout))
         if key not in self._done:
-            self._done[key] = self._compile(text, names, frozenset(refs))
+            self._done[key] = self._compile(text, names, env, layout)
         return self._done[key]
 
-    def _compile(self, text: str, names: Mapping[str, str], refs: frozenset[str]) -> Expression:
-        own = sorted(name for name in refs if not _common(name))
-        slots = tuple((f"_{names[name]}_{i}", name) for i, name in enumerate(own))
-        env = self._env({name: kind for name, kind in names.items() if _common(name)}, len(slots))
+    def _compile(self, text: str, names: Mapping[str, str], env: Any, layout: Mapping[str, str]) -> Expression:
+        refs = frozenset(self._references(text, names))
         try:
-            program = self._program(env, respell(_seeded(text), {name: slot for slot, name in slots}))
+            program = self._program(env, respell(_seeded(text), layout))
         except RuntimeError:
-            spelled = {name: f"{name[:-1]}_" for name in names if name in _CEL_TYPES}
-            slots, env = (), self._plain({spelled.get(name, name): kind for name, kind in names.items()})
-            program = _in_words(respell(text, spelled), env)  # as the writer wrote it, for the fault and its column
-        made = Expression(text, _type_word(program.return_type()), refs, program, env, slots)
+            layout = {name: f"{name[:-1]}_" for name in names if name in _CEL_TYPES}
+            env = _environment({layout.get(name, name): kind for name, kind in names.items()})
+            program = _in_words(respell(text, layout), env)  # as the writer wrote it, for the fault and its column
+        made = Expression(text, _type_word(program.return_type()), refs, program, env, layout)
         if not refs:
             try:
                 made.value(Scope({}))
@@ -188,14 +190,7 @@ class Compiler:
     def _references(self, text: str, names: Mapping[str, str]) -> set[str]:
         if text not in self._chains:
             self._chains[text] = chains(_seeded(text))
-        return {name for chain in self._chains[text] if (name := _declared_part(chain, names))}
-
-    def _plain(self, names: Mapping[str, str]) -> Any:
-        """An environment without slots; the last one is kept, since mistakes come in alike files."""
-        key = tuple(sorted(names.items()))
-        if self._last_plain[0] != key:
-            self._last_plain = (key, _environment(names))
-        return self._last_plain[1]
+        return {name for chain in self._chains[text] if (name := declared_part(chain, names))}
 
     def _program(self, env: Any, text: str) -> Any:
         key = (id(env), text)
@@ -203,8 +198,20 @@ class Compiler:
             self._programs[key] = env.compile(text)
         return self._programs[key]
 
-    def _env(self, common: Mapping[str, str], slots: int) -> Any:
-        places = -(-slots // _SLOTS) * _SLOTS or _SLOTS
+    def _layout(self, names: Mapping[str, str]) -> Mapping[str, str]:
+        own = tuple((name, kind) for name, kind in names.items() if not _common(name))
+        if own not in self._layouts:
+            counts: dict[str, int] = {}
+            layout = {}
+            for name, kind in own:
+                layout[name] = f"_{kind}_{counts.get(kind, 0)}"
+                counts[kind] = counts.get(kind, 0) + 1
+            self._layouts[own] = layout
+        return self._layouts[own]
+
+    def _env(self, common: Mapping[str, str], layout: Mapping[str, str]) -> Any:
+        most = max((int(slot.rpartition("_")[2]) + 1 for slot in layout.values()), default=0)
+        places = -(-most // _SLOTS) * _SLOTS or _SLOTS
         key = (*sorted(common.items()), ("", str(places)))
         if key not in self._envs:
             numbered = {f"_{kind}_{i}": kind for kind in _TYPES for i in range(places)}
@@ -212,7 +219,7 @@ class Compiler:
         return self._envs[key]
 
 
-_SLOTS = 6  # of each type, to begin with; an expression that reads more names gets an environment with more
+_SLOTS = 8  # of each type, to begin with; a journey with more names of a type gets an environment with more
 
 
 def _common(name: str) -> bool:
@@ -245,119 +252,9 @@ def _environment(names: Mapping[str, str]) -> Any:
     )
 
 
-def respell(text: str, spelled: Mapping[str, str]) -> str:
-    """The expression with names written otherwise (name → text); strings and bound variables are left alone."""
-    if not spelled:
-        return text
-    bound = _bound(text)
-
-    def replace(found: re.Match[str]) -> str:
-        word = found.group()
-        if found.lastgroup != "chain" or _is_call(word, text, found.end()):
-            return word
-        word = "".join(word.split())  # blanks may stand around a dot
-        name = "" if word.partition(".")[0] in bound else _declared_part(word, spelled)
-        return spelled[name] + word[len(name) :] if name else found.group()
-
-    return _STRING_OR_CHAIN.sub(replace, text)
-
-
-def references(text: str, names: Container[str]) -> set[str]:
-    """The declared names that an expression reads, found by its words (strings and bound variables apart)."""
-    return {name for chain in chains(text) if (name := _declared_part(chain, names))}
-
-
-def chains(text: str) -> frozenset[str]:
-    """Every `a.b.c` of an expression that may be a name: no function, nothing in a string, no bound variable."""
-    bare = STRINGS.sub('""', text)
-    bound = _bound(bare)
-    found = (f for f in _CHAIN.finditer(bare) if not _is_call(f.group(), bare, f.end()))
-    words = ("".join(f.group().split()) for f in found)
-    return frozenset(word for word in words if word.partition(".")[0] not in bound)
-
-
-def _is_call(word: str, text: str, end: int) -> bool:
-    """Whether a word that ends here is the name of a function: `bytes("a")`."""
-    return "." not in word and text[end : end + 1] == "("
-
-
-def _declared_part(word: str, names: Container[str]) -> str:
-    """The longest declared name that a chain `a.b.c` begins with, or nothing."""
-    while word not in names:
-        word, dot, _ = word.rpartition(".")
-        if not dot:
-            return ""
-    return word
-
-
-def _bound(text: str) -> set[str]:
-    return set(_MACRO.findall(text))
-
-
-def operands(text: str) -> list[str]:
-    """What is worth showing of a check that fails: both sides of each comparison, and bare parts, literals left out."""
-    found: list[str] = []
-    for clause in _clauses(text):
-        sides = _cut(clause, ("==", "!=", "<=", ">=", "<", ">", " in "))
-        for side in sides:
-            bare = _unwrap(side)
-            lone_call = len(sides) == 1 and "(" in bare  # has() and exists() tell nothing by their value
-            if bare and bare[0] not in "[{" and not lone_call and not _LITERAL.fullmatch(bare) and bare not in found:
-                found.append(bare)
-    return found
-
-
-def _clauses(text: str) -> list[str]:
-    """What `&&`, `||` and `!` join, taken apart."""
-    bare = _unwrap(text)
-    pieces = _cut(bare, ("&&", "||"))
-    if len(pieces) > 1:
-        return [clause for piece in pieces for clause in _clauses(piece)]
-    return _clauses(bare[1:]) if bare.startswith("!") else [bare]
-
-
-STRINGS = re.compile(r"""[rbRB]*("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
-_CHAIN = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?:\s*\.\s*\w+)*")
-_STRING_OR_CHAIN = re.compile(rf"(?:{STRINGS.pattern})|(?P<chain>{_CHAIN.pattern})")
-_MACRO = re.compile(r"\.(?:all|exists|exists_one|existsOne|map|filter|optMap|optFlatMap)\(\s*([A-Za-z_]\w*)\s*,")
-_LITERAL = re.compile(
-    r"""-?[\d.]+(?:[eE][-+]?\d+)?u?|true|false|null|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[\]|\{\}|duration\("[^"]*"\)"""
-)
 _NO_KEY = re.compile(r"Key not found in map : (.*)")
 _NO_ITEM = re.compile(r"Index error: index=(-?\d+) size=(\d+)")
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-
-
-def _cut(text: str, words: tuple[str, ...]) -> list[str]:
-    """Split at operators that stand outside of brackets and strings."""
-    masked = STRINGS.sub(lambda m: "\0" * len(m.group()), text)
-    pieces, depth, at, i = [], 0, 0, 0
-    while i < len(masked):
-        depth += (masked[i] in "([{") - (masked[i] in ")]}")
-        word = next((w for w in words if depth == 0 and masked.startswith(w, i)), None)
-        if word:
-            pieces.append(text[at:i])
-            i = at = i + len(word)
-        else:
-            i += 1
-    return [piece.strip() for piece in [*pieces, text[at:]]]
-
-
-def _unwrap(text: str) -> str:
-    text = text.strip()
-    while text.startswith("(") and _closes_at(text) == len(text) - 1:
-        text = text[1:-1].strip()
-    return text
-
-
-def _closes_at(text: str) -> int:
-    """Where the bracket closes that a text begins with."""
-    depth = 0
-    for i, char in enumerate(STRINGS.sub(lambda m: "\0" * len(m.group()), text)):
-        depth += (char in "([{") - (char in ")]}")
-        if depth == 0:
-            return i
-    return -1
 
 
 def _compile_error(message: str, text: str) -> CompileError:

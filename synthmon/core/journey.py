@@ -178,15 +178,15 @@ class Journey:
     alert: Alert = Alert()
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str = ""  # the YAML it came from, for the journal and the page
+    flat: tuple[Step, ...] = field(init=False, repr=False)  # every step in order, branches in place of their `together`
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "flat", _flat(self.steps))
 
     @property
     def base_name(self) -> str:
         """The name without its case."""
         return self.name.partition("/")[0]
-
-    def walk(self) -> tuple[Step, ...]:
-        """Every step in order of writing, the branches of `together` in place of the step that holds them."""
-        return _flat(self.steps)
 
 
 def _flat(steps: tuple[Step, ...]) -> tuple[Step, ...]:

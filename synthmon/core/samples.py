@@ -186,16 +186,16 @@ def _plain_starts(journey: Journey, detail: Detail) -> Iterator[Start]:
 
 def _step_starts(journey: Journey, detail: Detail, buckets: tuple[float, ...]) -> Iterator[Start]:
     if detail.steps:
-        yield from (Start(STEP_LATENCY, (step.id,), buckets) for step in journey.walk() if step.pause_s is None)
+        yield from (Start(STEP_LATENCY, (step.id,), buckets) for step in journey.flat if step.pause_s is None)
 
 
 def _blamed(journey: Journey) -> tuple[str, ...]:
-    systems = {system: None for step in journey.walk() for system, _ in step.blame}
+    systems = {system: None for step in journey.flat for system, _ in step.blame}
     return tuple(system for system in systems if system != journey.system)
 
 
 def _deciders(journey: Journey) -> tuple[str, ...]:
-    return (*(step.id for step in journey.walk() if step.pause_s is None), *(("verify",) if journey.verify else ()))
+    return (*(step.id for step in journey.flat if step.pause_s is None), *(("verify",) if journey.verify else ()))
 
 
 def _cost(begun: tuple[Start, ...]) -> int:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from synthmon.core import functions
-from synthmon.core.expressions import STRINGS, CompileError, Compiler, Expression, ExpressionError, Scope
+from synthmon.core.expressions import CompileError, Compiler, Expression, ExpressionError, Scope
+from synthmon.core.words import STRINGS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

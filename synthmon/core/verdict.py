@@ -10,6 +10,7 @@ from typing import Any
 
 from synthmon.core import secrets
 from synthmon.core.course import Course, masked
+from synthmon.core.journey import Step
 from synthmon.core.judge import say
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
 from synthmon.core.run import DebtRecord, Record, Run, StepRecord
@@ -19,7 +20,7 @@ from synthmon.core.transact import Transaction
 def record(run: Transaction, identity: dict[str, object] | None = None) -> Record:
     """Everything kept of a run that is done."""
     outcome, reason, message, decided = _verdict(run)
-    steps = tuple(_step_record(run, step_id) for step_id in _step_ids(run))
+    steps = tuple(_step_record(run, step) for step in run.journey.flat)
     forward_end_s = run.forward_end_s if run.forward_end_s is not None else run.now_s
     return Record(
         journey=run.journey.name,
@@ -88,7 +89,7 @@ def redacted(value: Any, redact: Callable[[str], str]) -> Any:
 
 def _verdict(run: Transaction) -> tuple[Outcome, Reason, str, Course | None]:
     """Theirs before ours, the first in order of writing; nothing checked is never passed."""
-    courses = [run.courses[step_id] for step_id in _step_ids(run) if step_id in run.courses]
+    courses = [run.courses[step.id] for step in run.journey.flat if step.id in run.courses]
     for outcome in (Outcome.FAILED, Outcome.UNKNOWN):
         for course in courses:
             if course.outcome is outcome:
@@ -111,17 +112,12 @@ def _verdict(run: Transaction) -> tuple[Outcome, Reason, str, Course | None]:
     return Outcome.PASSED, Reason.NONE, "", None
 
 
-def _step_ids(run: Transaction) -> list[str]:
-    return [step.id for step in run.journey.walk()]
-
-
-def _step_record(run: Transaction, step_id: str) -> StepRecord:
-    course = run.courses.get(step_id)
+def _step_record(run: Transaction, step: Step) -> StepRecord:
+    course = run.courses.get(step.id)
     if course is not None:
         return course.record(run.begin_s)
-    step = next(s for s in run.journey.walk() if s.id == step_id)
     kind = step.spec.kind if step.spec else "pause"
-    return StepRecord(step_id, kind, step.title, Outcome.SKIPPED, message="not reached", system=step.system)
+    return StepRecord(step.id, kind, step.title, Outcome.SKIPPED, message="not reached", system=step.system)
 
 
 def _outcome_ms(run: Transaction) -> float | None:

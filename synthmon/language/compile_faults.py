@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from synthmon.core import functions
-from synthmon.core.expressions import STRINGS, CompileError
+from synthmon.core.expressions import CompileError
+from synthmon.core.words import STRINGS
 from synthmon.language.name_faults import Said, explain_name
 from synthmon.language.names import Names
 from synthmon.language.words import meant

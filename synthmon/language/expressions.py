@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from synthmon.core.expressions import STRINGS, CompileError, Compiler, Expression, respell
+from synthmon.core.expressions import CompileError, Compiler, Expression
 from synthmon.core.templates import Template, Tree, split
+from synthmon.core.words import STRINGS, respell
 from synthmon.language.compile_faults import explain_fault
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
@@ -20,6 +21,13 @@ class Shelf:
     def __init__(self) -> None:
         self.compiler = Compiler()
         self.templates: dict[tuple[str, tuple[int, ...]], Template] = {}
+        self._pieces: dict[str, tuple[tuple[int, str, bool], ...]] = {}
+
+    def pieces(self, text: str) -> tuple[tuple[int, str, bool], ...]:
+        """A text cut at its `${…}`. Raises `CompileError`."""
+        if text not in self._pieces:
+            self._pieces[text] = tuple(split(text))
+        return self._pieces[text]
 
 
 class Expressions:
@@ -49,7 +57,7 @@ class Expressions:
             return Template(text, (text,) if text else ())
         parts: list[str | Expression] = []
         try:
-            pieces = list(split(text))
+            pieces = self._shelf.pieces(text)
         except CompileError as error:
             self.faults.say_inside(
                 path,
@@ -103,14 +111,14 @@ class Expressions:
             said = explain_fault(error, flat, names)
             self.faults.say_inside(path, offset + said.at, said.code, said.fault, said.remedy)
             return None
-        for constant in _CONSTANT.finditer(flat):
+        for constant in _CONSTANT.finditer(flat) if "duration(" in flat or "timestamp(" in flat else ():
             try:
                 self._shelf.compiler.compile(constant[0], {})
             except CompileError as error:
                 said = explain_fault(error, constant[0], names)
                 self.faults.say_inside(path, offset + constant.start(), said.code, said.fault, said.remedy)
                 return None
-        secrets = sorted(name for name in made.refs if names.holds_secret(name))
+        secrets = sorted(filter(names.holds_secret, made.refs))
         if secrets and not _may_use_secret(flat, secrets, use):
             fault = f"`{secrets[0]}` is a secret: it may only be joined to a text that is sent."
             remedy = 'Write "${…}" with it, or hand it to basic() or hmac_sha256().'

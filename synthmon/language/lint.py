@@ -23,7 +23,7 @@ def lint(journey: Journey, keys: JourneyKeys, shop: Workshop, faults: Faults) ->
             at, "deadline-over-grace", fault, "Shorten `deadline`, or raise `limits: {grace: …}` in the settings."
         )
     if keys.deadline is not None:
-        for step in journey.walk():
+        for step in journey.flat:
             if step.within and step.within.limit_s + step.within.grace_s > deadline_s:
                 fault = (
                     f"Step `{step.id}` may wait {step.within.limit_s + step.within.grace_s:g}s, the run "

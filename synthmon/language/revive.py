@@ -5,12 +5,9 @@ from __future__ import annotations
 import orjson
 
 from synthmon.core.journey import Journey
-from synthmon.language.compile import compile_document
-from synthmon.language.documents import read
 from synthmon.language.kinds import Kinds
+from synthmon.language.load import load_text
 from synthmon.language.settings import Settings
-from synthmon.language.sources import Sources
-from synthmon.language.workshop import Workshop
 
 
 def kept_text(journey: Journey) -> str:
@@ -21,9 +18,5 @@ def kept_text(journey: Journey) -> str:
 def revive(kept: str, name: str, settings: Settings, kinds: Kinds) -> Journey | None:
     """The journey of this name, under the settings of today; None when it cannot be made any more."""
     told = orjson.loads(kept)
-    documents, problems = read(told["file"], told["text"])
-    if problems:
-        return None
-    shop = Workshop(kinds, settings, Sources(), given=bool(settings.files))
-    made = (journey for document in documents for journey in compile_document(document, shop).journeys)
+    made = load_text(told["text"], told["file"], settings, kinds).journeys
     return next((journey for journey in made if journey.name == name), None)

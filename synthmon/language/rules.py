@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from synthmon.core.expressions import STRINGS, CompileError, Expression, ExpressionError, Scope
+from synthmon.core.expressions import CompileError, Expression, ExpressionError, Scope
 from synthmon.core.journey import Step
 from synthmon.core.system import System
+from synthmon.core.words import STRINGS
 from synthmon.language.marks import Path
 from synthmon.language.names import RUN
 from synthmon.language.schema import StepKeys
@@ -90,6 +91,8 @@ def _check_effect(step: Step, raw: dict[str, Any], path: Path, word: str, system
 
 
 def _check_headers(expression: Expression, at: Path, parts: Parts) -> None:
+    if "headers[" not in expression.text:
+        return
     for found in re.finditer(r"""(?<![\w.])headers\[(["'])([^"']+)\1\]""", expression.text):
         if found[2] != found[2].lower():
             fault = f"Header names are in lower case here: {found[2]} is never there."

@@ -178,13 +178,16 @@ class Runner:
         await self.keep(record, journey, claim)
 
     async def _run(self, journey: Journey, run: Run) -> Record:
-        patience_s = min(interval_s(journey.schedule, run.slot), journey.deadline_s)
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._places.acquire()
-        except TimeoutError:
-            said = f"no place among {self.lent.settings.concurrency} to run in for {patience_s:g}s"
-            return unstarted(run, Outcome.MISSED, Reason.BACKLOG, said)
+        if self._places.locked():
+            patience_s = min(interval_s(journey.schedule, run.slot), journey.deadline_s)
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._places.acquire()
+            except TimeoutError:
+                said = f"no place among {self.lent.settings.concurrency} to run in for {patience_s:g}s"
+                return unstarted(run, Outcome.MISSED, Reason.BACKLOG, said)
+        else:
+            await self._places.acquire()
         try:
             return await self._run_here(journey, run)
         finally:
@@ -211,7 +214,7 @@ class Runner:
             if self._stopping:
                 performer.interrupt()
             acts = core.start()
-            if any(step.undo for step in journey.walk()):
+            if any(step.undo for step in journey.flat):
                 await self._keep_text(journey)
             await performer.drive(core, acts)
             record = record_of(core, dict(person.fields))
@@ -272,7 +275,7 @@ class Runner:
             self._texts.add(journey.digest)
 
     async def _sleep_until(self, start: datetime) -> None:
-        while (delay_s := (start - self._clock.now()).total_seconds()) > 0 and not self._stopping:
+        while (delay_s := (start - self._clock.now()).total_seconds()) > 0 and not self._stopping:  # noqa: ASYNC110
             await asyncio.sleep(delay_s)  # again if the loop's clock and ours disagree by a little
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -56,6 +56,8 @@ class WireTransport(httpx.AsyncBaseTransport):
         attempt = _Attempt(request, stamps, _origin_of(request))
         deadline_ns: int = request.extensions.get("deadline_ns") or stamps.began_ns + int(LIMIT_S * 1e9)
         left_s = (deadline_ns - stamps.began_ns) / 1e9
+        if left_s <= 0:
+            raise httpx.ConnectTimeout("The deadline had passed before the request could begin.", request=request)
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + left_s):
                 return await self._answer(attempt)

@@ -195,10 +195,12 @@ class Connection:
                 self._drop(answer)
             return
         if data:
-            if not self._stamps.first_byte_ns:
-                self._stamp_first_byte(ancillary, read_at_ns)
+            stamps, arrived_ns = self._stamps, 0
+            if not stamps.first_byte_ns:
+                arrived_ns, stamps.kernel = self._arrival(ancillary, read_at_ns)
+                stamps.first_byte_ns = arrived_ns
             if answer.feed(data):
-                self._stamp_done(ancillary, read_at_ns)
+                stamps.done_ns = arrived_ns or self._arrival(ancillary, read_at_ns)[0]
                 self._finish(None)
                 return
         if ended:
@@ -225,7 +227,7 @@ class Connection:
             incomplete.__cause__ = error
             self._finish(self._as_write_error() or incomplete)
         else:
-            self._stamp_done((), monotonic_ns())
+            self._stamps.done_ns = monotonic_ns()
             self._finish(None)
 
     def _as_write_error(self) -> httpx.WriteError | None:
@@ -240,28 +242,21 @@ class Connection:
             self._over.set_result(error)
         self._wake_sender()
 
-    def _stamp_first_byte(self, ancillary: Ancillary, read_at_ns: int) -> None:
-        stamps = self._stamps
-        stamp = self._kernel_stamp(ancillary, stamps.sent_ns, read_at_ns)
-        stamps.first_byte_ns, stamps.kernel = stamp or read_at_ns, stamp is not None
-
-    def _stamp_done(self, ancillary: Ancillary, read_at_ns: int) -> None:
+    def _arrival(self, ancillary: Ancillary, read_at_ns: int) -> tuple[int, bool]:
+        """When what was read arrived, and whether the kernel says so: not when it gave no stamp, nor when the wall
+        clock on which it stamps was set in between."""
         stamps = self._stamps
         earliest_ns = stamps.first_byte_ns or stamps.sent_ns
-        stamps.done_ns = self._kernel_stamp(ancillary, earliest_ns, read_at_ns) or max(earliest_ns, read_at_ns)
-
-    def _kernel_stamp(self, ancillary: Ancillary, earliest_ns: int, read_at_ns: int) -> int | None:
-        """The stamp on our clock, unless there is none or the wall clock was set in between."""
         if not ancillary:
-            return None
+            return max(read_at_ns, earliest_ns), False
         ahead_ns = wall_minus_monotonic_ns()
         if stepped(self._ahead_ns, ahead_ns):
-            self._stamps.clock_stepped = True
-            return None
-        stamp = read_stamp(ancillary, ahead_ns)
-        if stamp is None:
-            return None
-        return min(max(stamp, earliest_ns), read_at_ns)
+            stamps.clock_stepped = True
+            return max(read_at_ns, earliest_ns), False
+        stamp_ns = read_stamp(ancillary, ahead_ns)
+        if stamp_ns is None:
+            return max(read_at_ns, earliest_ns), False
+        return min(max(stamp_ns, earliest_ns), read_at_ns), True
 
 
 def _end_answer(answer: Answer, error: OSError | None) -> None:

@@ -173,11 +173,14 @@ class HttpSpec:
         return told
 
 
+_MANUAL = __doc__
+
+
 class HttpKind:
     """The kind of step that `http:` chooses (`core.kinds.Kind`)."""
 
     word: str = "http"
-    manual: str = __doc__
+    manual: str = _MANUAL
     keys: type[BaseModel] = HttpKeys
     offers: Mapping[str, str] = MappingProxyType(
         {

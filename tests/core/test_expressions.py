@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from synthmon.core import secrets
-from synthmon.core.expressions import CompileError, Compiler, ExpressionError, Scope, operands, references
+from synthmon.core.expressions import CompileError, Compiler, ExpressionError, Scope
 from synthmon.core.templates import compile_template
+from synthmon.core.words import operands, references
 
 NAMES = {
     "run.id": "string",
