@@ -9,7 +9,11 @@ import typer
 Paths = Annotated[list[str], typer.Argument(help="Probe files, or folders of them.", show_default=False)]
 SettingsFiles = Annotated[
     list[str] | None,
-    typer.Option("--settings", help="A settings file; later ones win. Default: synthmon.yaml here.", metavar="FILE"),
+    typer.Option(
+        "--settings",
+        help="A settings file; later ones win. Default: synthmon.yaml here or beside the probes.",
+        metavar="FILE",
+    ),
 ]
 Store = Annotated[str, typer.Option("--store", help="Where history is: sqlite:///file.db, postgresql://… or memory:.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

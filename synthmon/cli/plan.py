@@ -28,7 +28,7 @@ def draw_plan(journey: Journey, settings: Settings) -> RenderableType:
         Text(f"{journey.name}  {journey.title}", "bold"),
         Text(f"  system {journey.system}{base}"),
     ]
-    for step in journey.walk():
+    for step in journey.flat:
         lines.extend(_step(step, names))
     return Group(*lines)
 

@@ -86,9 +86,6 @@ def _find(what: str, settings: list[str]) -> tuple[Loaded, Sequence[Journey]]:
 
     is_path = Path(what).exists()
     paths = [what] if is_path else [folder for folder in ("probes", ".") if Path(folder).is_dir()][:1]
-    if is_path and not settings:
-        beside = (Path(what) if Path(what).is_dir() else Path(what).parent) / "synthmon.yaml"
-        settings = [str(beside)] if beside.exists() and not Path("synthmon.yaml").exists() else []
     loaded = load(paths, settings)
     journeys = [j for j in loaded.journeys if is_path or what in (j.name, j.base_name)]
     if is_path and loaded.errors:

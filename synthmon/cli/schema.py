@@ -13,6 +13,6 @@ def schema(
     settings: Annotated[bool, typer.Option("--settings", help="The schema of synthmon.yaml instead.")] = False,
 ) -> None:
     """Print it; `synthmon schema > synthmon.schema.json` gives completion in an editor."""
-    from synthmon.language import explain
+    from synthmon.language.json_schema import json_schema, settings_json_schema
 
-    print_json(explain.settings_schema() if settings else explain.json_schema())
+    print_json(settings_json_schema() if settings else json_schema())

@@ -85,7 +85,7 @@ class _Made:
 class Loader:
     """Loads, and loads again: then only what changed is compiled, and a broken file keeps its old version.
 
-    Without `settings_files`, `synthmon.yaml` in the current folder is read if it is there.
+    Without `settings_files`, `synthmon.yaml` is read where it is: in the current folder, or else beside the probes.
     """
 
     def __init__(
@@ -142,7 +142,12 @@ class Loader:
         return Loaded(journeys, whole, tuple(sorted(dict.fromkeys(problems))), by_file)
 
     def _names_of_settings(self) -> tuple[str, ...]:
-        return self._settings_files or (("synthmon.yaml",) if os.path.isfile("synthmon.yaml") else ())
+        """Those that were named, else `synthmon.yaml` here, else beside the probes."""
+        if self._settings_files:
+            return self._settings_files
+        folders = (path if os.path.isdir(path) else os.path.dirname(path) for path in self._paths)
+        places = ("synthmon.yaml", *(os.path.join(folder, "synthmon.yaml") for folder in folders))
+        return tuple(place for place in places if os.path.isfile(place))[:1]
 
     def _read_settings(
         self, sources: Sources, keep_old: bool

@@ -1,0 +1,1 @@
+"""What is kept, and what survives a crash, a full disk and a rival."""

@@ -1,0 +1,28 @@
+"""A PostgreSQL for the session, and a fresh database for each test that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.servers.postgres import Postgres, postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    try:
+        running = postgres()
+        server = running.__enter__()
+    except (OSError, RuntimeError) as error:
+        pytest.skip(f"PostgreSQL cannot run here: {error}")
+    try:
+        yield server
+    finally:
+        running.__exit__(None, None, None)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> str:
+    return postgres_server.new_database(f"test_{uuid4().hex}")
