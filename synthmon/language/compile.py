@@ -157,14 +157,11 @@ def _vars(keys: JourneyKeys, progress: Progress, parts: Parts, faults: Faults) -
 
 
 def _refuse_clauses(keys: VerifyKeys, faults: Faults) -> None:
-    if keys.within is not None:
-        faults.say(
-            ("verify", "within"),
-            "not-yet",
-            "`within` in `verify` waits for events, which cannot be used in this version.",
-            "Use `within:` on a step that looks for what has to come.",
-            at_key=True,
-        )
+    given = {"within": keys.within, "settle": keys.settle}
+    for word in (word for word, value in given.items() if value is not None):
+        fault = f"`{word}` in `verify` is about events, which cannot be used in this version."
+        remedy = "Use `within:` on a step that looks for what has to come."
+        faults.say(("verify", word), "not-yet", fault, remedy, at_key=True)
 
 
 def _saved_by(steps: tuple[Step, ...]) -> dict[str, tuple[str, ...]]:
