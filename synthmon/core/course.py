@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthmon.core import secrets
@@ -70,6 +70,7 @@ class Course:
     judged: Judged = Judged(())
     saved: Mapping[str, Any] = field(default_factory=dict)
     scope: Scope | None = None
+    last: tuple[Any, Any] | None = None  # request and answer of the last look
     missed_s: float | None = None  # when the last look left that did not hold
 
     def skip(self) -> None:
@@ -112,6 +113,9 @@ class Course:
         if len(kept) > FIRST_KEPT + LAST_KEPT:
             kept = [*kept[:FIRST_KEPT], *kept[-LAST_KEPT:]]
         failed = self.outcome in (Outcome.FAILED, Outcome.UNKNOWN)
+        if failed and kept and self.last is not None and self.step.spec is not None:
+            asked, told = self.step.spec.excerpt(*self.last)
+            kept = [*kept[:-1], replace(kept[-1], request=asked, answer=told)]
         return StepRecord(
             id=self.step.id,
             kind=kind,

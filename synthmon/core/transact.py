@@ -239,6 +239,7 @@ class Transaction(Clean):
         if seen.sent_at_s is not None:
             self.sent_s.setdefault(step.id, seen.sent_at_s)
         course.attempts.append(attempt(act_id, step.spec, request, seen, asked_s, self.begin_s))
+        course.last = (request, seen.answer)
         names = step.spec.see(request, seen.answer) if seen.trouble is None else {}
         if debt:
             self.answer(debt[0], seen, names)

@@ -11,12 +11,12 @@ from synthmon.identities.literals import find_unsafe_literals
 from synthmon.imports.draft import LEAVES_UNKNOWN, Draft, DraftStep, DraftSystem, Request
 from synthmon.imports.exchanges import Exchange, write_rules
 from synthmon.imports.expectations import expected
-from synthmon.imports.links import find_links, linked
+from synthmon.imports.links import find_links, in_place, linked
 from synthmon.imports.naming import journey_name, step_id, system_name, unused
 from synthmon.imports.own_ids import find_own_ids, with_own_ids
 from synthmon.imports.people import fields_used, invented
 from synthmon.imports.sealing import Safe, sealed
-from synthmon.imports.texts import Text, joined, shown
+from synthmon.imports.texts import Text, Value, joined, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def drafted(exchanges: Sequence[Exchange], notes: Sequence[str], extras: Extras 
         systems=_systems(clean, systems, extras.follow),
         steps=steps,
         vars=dict(own.values()),
-        every="5m" if sum(bool(step.within) for step in steps) < 8 else "30m",
+        every=_every(clean),
         secrets=dict(safe.variables),
         identity=people,
         notes=(*notes, *safe.notes, *_people_notes(clean, people)),
@@ -76,14 +76,15 @@ def _ids(exchanges: Sequence[Exchange], learnt: set[str]) -> list[str]:
     """An id for each step; what is another thing in every run takes no part in it."""
     made: list[str] = []
     for exchange in exchanges:
-        path = tuple(None if _another(unquote(str(piece)), learnt) else piece for piece in exchange.path)
+        path = tuple(None if _another(exchange.path, at, learnt) else piece for at, piece in enumerate(exchange.path))
         made.append(step_id(exchange.method, path, made))
     return made
 
 
-def _another(piece: str, learnt: set[str]) -> bool:
+def _another(path: Sequence[Value], at: int, learnt: set[str]) -> bool:
     """Whether a segment of a path names one thing, or somebody."""
-    return piece in learnt or bool(find_unsafe_literals(piece))
+    piece = unquote(str(path[at]))
+    return piece in learnt or in_place(path, at) in learnt or bool(find_unsafe_literals(piece))
 
 
 def _step(
@@ -118,7 +119,20 @@ def _url(exchange: Exchange) -> str | Text:
 def _within(exchange: Exchange) -> str:
     if exchange.polled_s is None:
         return ""
-    return f"{max(10, math.ceil(exchange.polled_s * 2 / 5) * 5)}s"
+    return f"{_wait_s(exchange):g}s"
+
+
+def _wait_s(exchange: Exchange) -> float:
+    """Twice as long as the recording waited, from ten seconds to five minutes."""
+    if exchange.polled_s is None:
+        return 0.0
+    return min(max(10, math.ceil(exchange.polled_s * 2 / 5) * 5), 300)
+
+
+def _every(exchanges: Sequence[Exchange]) -> str:
+    """An interval that is longer than a run may take: 30 s and what it may wait."""
+    longest_s = 30 + sum(map(_wait_s, exchanges))
+    return next((every for limit_s, every in ((300, "5m"), (1800, "30m")) if longest_s <= limit_s), "4h")
 
 
 def _systems(exchanges: Sequence[Exchange], names: Mapping[str, str], follow: bool) -> tuple[DraftSystem, ...]:

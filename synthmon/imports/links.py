@@ -35,7 +35,12 @@ class Learnt:
 
 
 Links = Mapping[str, Learnt]
-"""The value as it was recorded → where it came from."""
+"""The value as it was recorded, or a short one behind the segment before it (`carts/42`) → where it came from."""
+
+
+def in_place(path: Sequence[Value], at: int) -> str:
+    """A segment of a path as short ids are kept: `carts/42`."""
+    return f"{path[at - 1] if at else ''}/{unquote(str(path[at]))}"
 
 
 def find_links(exchanges: Sequence[Exchange]) -> Links:
@@ -48,10 +53,13 @@ def find_links(exchanges: Sequence[Exchange]) -> Links:
             for token in _tokens(text):
                 learnt = offered.get(token) or _in_a_page(token, where, exchanges[:i])
                 if learnt and learnt.index < i:
-                    hidden = learnt.hidden or (where == "secret" and len(token) >= SHORTEST_SECRET)
+                    hidden = learnt.hidden or (
+                        where == "secret" and len(token) >= SHORTEST_SECRET and not learnt.number
+                    )
                     links[token] = replace(links.get(token, learnt), hidden=hidden or links.get(token, learnt).hidden)
                 sent.add(token)
-        links.update(_short_id(exchange, exchanges[:i], links))
+        for place, learnt in _short_ids(exchange, exchanges[:i], links):
+            links.setdefault(place, learnt)
         for value, learnt in _given(exchange.answer, i):
             if value not in sent:
                 offered.setdefault(value, learnt)
@@ -64,10 +72,14 @@ def linked(
     """The exchanges with `${step.name}` for what they learnt, and what each step has to save."""
     saves: list[dict[str, str]] = [{} for _ in exchanges]
     names: dict[str, tuple[str, Learnt]] = {}
+    saved: dict[tuple[int, str], str] = {}
     for value, learnt in links.items():
-        name = unused(learnt.name, saves[learnt.index])
-        saves[learnt.index][name] = f"secret({learnt.expression})" if learnt.hidden else learnt.expression
-        names[value] = (f"{ids[learnt.index]}.{name}", learnt)
+        source = (learnt.index, learnt.expression)
+        if source not in saved:
+            saved[source] = unused(learnt.name, saves[learnt.index])
+        hidden = learnt.hidden or saves[learnt.index].get(saved[source], "").startswith("secret(")
+        saves[learnt.index][saved[source]] = learnt.expression
+        names[value] = (f"{ids[learnt.index]}.{saved[source]}", learnt)
     return [_filled(exchange, i, names) for i, exchange in enumerate(exchanges)], saves
 
 
@@ -142,23 +154,23 @@ def _in_a_page(token: str, where: str, before: Sequence[Exchange]) -> Learnt | N
     return None
 
 
-def _short_id(exchange: Exchange, before: Sequence[Exchange], links: Links) -> dict[str, Learnt]:
-    """An id of any length that follows the path which gave it."""
-    for at, piece in enumerate(exchange.path):
-        value = unquote(str(piece))
-        if not at or value in links or not re.fullmatch(r"\d+|(?=.*\d)[\w-]{2,}", value):
+def _short_ids(exchange: Exchange, before: Sequence[Exchange], links: Links) -> Iterator[tuple[str, Learnt]]:
+    """Ids of any length that follow the path which gave them; `carts/42`, since 42 may stand for anything."""
+    for at in range(1, len(exchange.path)):
+        value = unquote(str(exchange.path[at]))
+        if value in links or not re.fullmatch(r"\d+|(?=.*\d)[\w-]{2,}", value):
             continue
-        for i, one in enumerate(before):
-            follows = one.path == exchange.path[:at] and one.origin == exchange.origin
-            for path, leaf in leaves(one.answer.json) if one.answer else ():
-                if (
-                    isinstance(leaf, bool)
-                    or str(leaf) != value
-                    or not _names_id_of(path, follows, str(exchange.path[at - 1]))
-                ):
-                    continue
-                return {value: Learnt(i, selected(path), _name(path), isinstance(leaf, int))}
-    return {}
+        if found := next(_ids_of_the_same(value, exchange, at, before), None):
+            yield in_place(exchange.path, at), found
+
+
+def _ids_of_the_same(value: str, exchange: Exchange, at: int, before: Sequence[Exchange]) -> Iterator[Learnt]:
+    for i, one in enumerate(before):
+        follows = one.path == exchange.path[:at] and one.origin == exchange.origin
+        for path, leaf in leaves(one.answer.json) if one.answer else ():
+            same = str(leaf) == value and not isinstance(leaf, bool)
+            if same and _names_id_of(path, follows, str(exchange.path[at - 1])):
+                yield Learnt(i, selected(path), _name(path), isinstance(leaf, int))
 
 
 def _names_id_of(path: Path, follows: bool, segment: str) -> bool:
@@ -175,6 +187,7 @@ def _names_id_of(path: Path, follows: bool, segment: str) -> bool:
 
 def _filled(exchange: Exchange, index: int, names: Mapping[str, tuple[str, Learnt]]) -> Exchange:
     known = {value: full for value, (full, learnt) in names.items() if learnt.index < index}
+    hidden = {value for value, (_, learnt) in names.items() if learnt.hidden}
     numbers = {value for value, (_, learnt) in names.items() if learnt.number}
 
     def fill_leaf(_: Path, leaf: Value) -> Value:
@@ -183,13 +196,14 @@ def _filled(exchange: Exchange, index: int, names: Mapping[str, tuple[str, Learn
         if str(leaf) in known and _whole(str(leaf)):
             full = known[str(leaf)]
             if isinstance(leaf, int):
-                return fill(full if str(leaf) in numbers else f"int({full})")
+                return fill(full if str(leaf) in numbers or str(leaf) in hidden else f"int({full})")
             return fill(f"string({full})" if str(leaf) in numbers else full)
         return _inside(leaf, known) if isinstance(leaf, str) else leaf
 
-    def fill_segment(piece: Value) -> Value:
-        value = unquote(str(piece))
-        return fill(known[value]) if value in known else _inside(piece, known)
+    def fill_segment(at: int) -> Value:
+        piece = exchange.path[at]
+        full = known.get(unquote(str(piece))) or known.get(in_place(exchange.path, at))
+        return fill(full) if full else _inside(piece, known)
 
     headers = {
         name: _cookies(v, known) if name.lower() == "cookie" else _inside(v, known)
@@ -197,7 +211,7 @@ def _filled(exchange: Exchange, index: int, names: Mapping[str, tuple[str, Learn
     }
     return replace(
         exchange,
-        path=tuple(fill_segment(piece) for piece in exchange.path),
+        path=tuple(map(fill_segment, range(len(exchange.path)))),
         params=mapped(dict(exchange.params), fill_leaf),
         body=mapped(exchange.body, fill_leaf) if exchange.word else None,
         headers=headers,

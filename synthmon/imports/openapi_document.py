@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -123,15 +123,24 @@ def _parsed(text: str) -> Mapping[str, Any]:
         except InvalidJson as error:
             raise _refused("openapi-json", f"It is not valid JSON: {error}.", "Correct it.") from None
     else:
-        # Status codes are commonly written without quotes, and keys of a probe never are numbers.
-        quoted = re.sub(r"(?m)^([ \t]*)(\d{3})([ \t]*:)(?=\s|$)", r'\1"\2"\3', text)
-        documents, problems = read("openapi", quoted)
+        documents, problems = read("openapi", text)
+        if not documents and any(problem.code == "yaml-key" for problem in problems):
+            documents, problems = read("openapi", _with_texts_as_keys(text, problems))
         if not documents:
             raise Invalid([problem for problem in problems if problem.level == "error"] or [_EMPTY])
         tree = documents[0].tree
     if not isinstance(tree, dict):
         raise Invalid([_EMPTY])
     return tree
+
+
+def _with_texts_as_keys(text: str, problems: Sequence[Problem]) -> str:
+    """Status codes are commonly written without quotes; a probe's reader wants keys that are texts."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for place in sorted((problem.place for problem in problems if problem.code == "yaml-key"), reverse=True):
+        line, at = lines[place.line - 1], place.column - 1
+        lines[place.line - 1] = line[:at] + re.sub(r"^\d+", r'"\g<0>"', line[at:])
+    return "\n".join(lines)
 
 
 def _base(api: Api, given: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from synthmon.imports.exchanges import LARGEST_INT, fits
@@ -15,6 +16,7 @@ from synthmon.language.expressions import literal
 
 DEEPEST = 8
 MOST_PROPERTIES = 60
+MOST_VALUES = 500  # of one example; what is beyond stays empty
 _NAMESPACE_LENGTH = 20  # of `run.namespace`
 
 
@@ -27,9 +29,27 @@ def example_body(api: Api, media: Mapping[str, Any]) -> Value:
     return _with_formats(api, schema, given)
 
 
-def example(api: Api, schema: Mapping[str, Any], name: str = "", depth: int = 0) -> Value:
-    """A value for a schema; `name` is the property that it is for."""
-    schema = merged(api, schema)
+@dataclass(slots=True)
+class Around:
+    """The schemas around a part of an example, so that one that holds itself ends; and how many values it has."""
+
+    schemas: list[int] = field(default_factory=list)
+    values: int = 0
+
+
+def example(api: Api, schema: Mapping[str, Any], name: str = "", around: Around | None = None) -> Value:
+    """A value for a schema; `name` is the property that it is for. A schema inside itself is empty."""
+    around = around or Around()
+    around.values += 1
+    if id(schema) in around.schemas:
+        return [] if type_of(merged(api, schema)) == "array" else {}
+    around.schemas.append(id(schema))
+    made = _example(api, merged(api, schema), name, around)
+    around.schemas.pop()
+    return made
+
+
+def _example(api: Api, schema: Mapping[str, Any], name: str, around: Around) -> Value:
     kind = type_of(schema)
     made = _by_format(schema, name, kind)
     if made is not None:
@@ -42,9 +62,9 @@ def example(api: Api, schema: Mapping[str, Any], name: str = "", depth: int = 0)
             return schema[word][0]
     match kind:
         case "object":
-            return _object(api, schema, depth)
+            return _object(api, schema, around)
         case "array":
-            item = [example(api, api.resolved(schema.get("items")), name, depth + 1)] if depth < DEEPEST else []
+            item = [] if _full(around) else [example(api, api.resolved(schema.get("items")), name, around)]
             least = schema.get("minItems")
             return item * (min(least, 20) if isinstance(least, int) and least > 1 else 1)
         case "boolean":
@@ -90,6 +110,11 @@ def properties_of(api: Api, schema: Mapping[str, Any]) -> dict[str, Mapping[str,
     return {name: api.resolved(one) for name, one in _map(merged(api, schema).get("properties")).items()}
 
 
+def required_of(schema: Mapping[str, Any]) -> list[str]:
+    """The names that a merged schema requires."""
+    return [name for name in _list(schema.get("required")) if isinstance(name, str)]
+
+
 def _given(api: Api, media: Mapping[str, Any]) -> Any:
     if "example" in media:
         return media["example"]
@@ -113,14 +138,18 @@ def _with_formats(api: Api, schema: Mapping[str, Any], given: Any) -> Value:
     return mapped(given, change)
 
 
-def _object(api: Api, schema: Mapping[str, Any], depth: int) -> dict[str, Value]:
+def _full(around: Around) -> bool:
+    return len(around.schemas) > DEEPEST or around.values > MOST_VALUES
+
+
+def _object(api: Api, schema: Mapping[str, Any], around: Around) -> dict[str, Value]:
     properties = {name: api.resolved(one) for name, one in _map(schema.get("properties")).items()}
-    required = [name for name in _list(schema.get("required")) if name in properties]
-    wanted = [name for name in properties if name in required or (not required and depth == 0)]
-    if depth >= DEEPEST:
+    required = [name for name in required_of(schema) if name in properties]
+    wanted = [name for name in properties if name in required or (not required and len(around.schemas) == 1)]
+    if _full(around):
         return {}
     writable = [name for name in wanted if properties[name].get("readOnly") is not True][:MOST_PROPERTIES]
-    return {name: example(api, properties[name], name, depth + 1) for name in writable}
+    return {name: example(api, properties[name], name, around) for name in writable}
 
 
 def _by_format(schema: Mapping[str, Any], name: str, kind: str) -> Value:

@@ -13,12 +13,13 @@ from synthmon.imports.exchanges import write_rules
 from synthmon.imports.links import selected
 from synthmon.imports.naming import journey_name, step_id, system_name, word_of
 from synthmon.imports.openapi_document import Api, Operation
-from synthmon.imports.openapi_examples import merged, properties_of, type_of
+from synthmon.imports.openapi_examples import merged, properties_of, required_of, type_of
 from synthmon.imports.openapi_requests import Making, body_for, request_of, segments
 from synthmon.imports.people import fields_used
 from synthmon.imports.sealing import Safe, covers
 from synthmon.imports.texts import Path, Text, Value, constant, fill
 
+_OWN_NUMBER = 'int(digits("id", 9))'
 GONE = "status in [404, 410]"
 
 
@@ -157,21 +158,17 @@ class Writer:
         if not isinstance(body, dict):
             return body
         schema = merged(self.api, self.api.resolved(create.body.get("schema")))
-        required = schema.get("required")
-        made = {}
+        made: dict[str, Value] = {}
         for key, value in body.items():
             if word_of(key) != word_of(parameter) and (key,) != found.path:
                 made[key] = value
             elif not found.expression:
                 made[key] = found.known
-            elif isinstance(required, list) and key in required:
-                number = isinstance(value, int) and not isinstance(value, bool)
+            elif key in required_of(schema):
                 made[key] = (
-                    fill('int(digits("id", 9))')
-                    if number
-                    else value
+                    value
                     if isinstance(value, Text)
-                    else fill("run.namespace")
+                    else fill(_OWN_NUMBER if isinstance(value, int) else "run.namespace")
                 )
         return made
 
@@ -215,9 +212,7 @@ class Writer:
 
     def _has_first(self, operation: Operation) -> list[str]:
         schema = merged(self.api, self._answer(operation))
-        required = schema.get("required")
-        names = [*(required if isinstance(required, list) else ()), *properties_of(self.api, schema)]
-        places = (selected((name,)) for name in names if isinstance(name, str))
+        places = (selected((name,)) for name in (*required_of(schema), *properties_of(self.api, schema)))
         return next(([f"has({place})"] for place in places if place.startswith("body.")), [])
 
     def _answer(self, operation: Operation) -> Mapping[str, Any]:

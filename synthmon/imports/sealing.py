@@ -21,7 +21,7 @@ SECRET_KEY = re.compile(
     r"authorization|jwt|bearer|sig|signature|hmac|password|passwd|passphrase|pwd|pin|otp|totp|credential|credentials|"
     r"session|session_?id|sid|code_verifier|client_assertion|assertion|private_key|csrf|csrf_?token|xsrf|nonce)"
 )
-_JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+_JWT = re.compile(r"eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 _PASSWORD = re.compile(r"(.*_)?(password|passwd|pwd|passphrase)(_.*)?")
 _LOGIN = re.compile(r"log_?-?in|sign_?-?in|session|token|auth|oauth|connect", re.IGNORECASE)

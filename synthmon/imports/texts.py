@@ -64,8 +64,8 @@ def written(value: str | Text) -> str:
         if isinstance(part, str):
             made += part.replace("${", "$${")
         else:
-            if made.endswith("$"):  # or it would be read as the escape
-                made = made[:-1] + '${"$"}'
+            if dollars := len(made) - len(made.rstrip("$")):  # or the last would be read as the escape
+                made = made[:-dollars] + '${"' + "$" * dollars + '"}'
             made += f"${{{part.expression}}}"
     return made
 

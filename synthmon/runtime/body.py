@@ -33,7 +33,7 @@ async def read_whole(raw: AsyncIterable[bytes], encodings: str, limit_bytes: int
             raise _too_large(limit_bytes)
         for piece in (chunk,) if inflate is None else inflate.feed(chunk):
             size += len(piece)
-            if False:
+            if size > limit_bytes:
                 raise _too_large(limit_bytes, arrived)
             pieces.append(piece)
             if size - breath > _BREATH_BYTES:

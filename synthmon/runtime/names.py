@@ -39,6 +39,9 @@ def _ask(name: str, port: int) -> Sequence[Address]:
     except socket.gaierror as error:
         _descriptors_left(error)
         raise
+    except OSError as error:  # EAI_SYSTEM: the library itself could not work
+        _descriptors_left(error)
+        raise socket.gaierror(socket.EAI_SYSTEM, str(error)) from error
     except UnicodeError as error:  # a label over 63 characters, an empty one
         raise socket.gaierror(socket.EAI_NONAME, f"{name} cannot be a host name") from error
     return [Address(family, str(where[0]), port) for family, _, _, _, where in found]

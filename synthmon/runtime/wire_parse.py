@@ -18,7 +18,6 @@ MOST_INTERIM_ANSWERS = 20
 BLANK_LINE = re.compile(rb"\n\r?\n")  # bare line feeds are found too, so that they are refused at once
 FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-DIGITS = re.compile(rb"[0-9]{1,19}")
 
 
 class Answer:
@@ -125,7 +124,8 @@ class Answer:
             raise httpx.RemoteProtocolError(f"More than {MOST_INTERIM_ANSWERS} interim (1xx) answers and no final one.")
 
     def _choose_framing(self, parser: httptools.HttpResponseParser) -> None:
-        """RFC 9112 §6.3, stricter where it lets a client guess: lengths or codings that disagree are refused."""
+        """RFC 9112 §6.3, stricter where it lets a client guess. The parser has refused a Content-Length that is stated
+        twice, beside a Transfer-Encoding, or no number of 64 bits."""
         lengths, codings, options = [], [], []
         for name, value in self.headers:
             size = len(name)
@@ -135,10 +135,6 @@ class Answer:
                 codings.append(value)
             elif size == 10 and name.lower() == b"connection":
                 options += [option.strip() for option in value.lower().split(b",")]
-        if len(lengths) > 1 or (lengths and codings):
-            raise httpx.RemoteProtocolError("The answer states its length twice (Content-Length, Transfer-Encoding).")
-        if lengths and not DIGITS.fullmatch(lengths[0]):
-            raise httpx.RemoteProtocolError(f"Content-Length {lengths[0]!r} is not a number.")
         if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or self.version == b"HTTP/1.0"):
             raise httpx.RemoteProtocolError(f"Transfer-Encoding {b', '.join(codings)!r} is not understood.")
         keeps = b"close" not in options and (self.version == b"HTTP/1.1" or b"keep-alive" in options)

@@ -38,7 +38,7 @@ fails, and the step's line says what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,6 +64,8 @@ METHODS = (*READS, "POST", "PUT", "PATCH", "DELETE")
 
 Scalar = str | int | float | bool
 _CLOSED = ConfigDict(frozen=True, extra="forbid")
+
+EXCERPT_BYTES = 4096  # of a body, in what is kept of a step that failed
 
 
 class FileKeys(BaseModel):
@@ -159,6 +161,13 @@ class HttpSpec:
             seen["body"] = parse_json(answer.content)
         return seen
 
+    def excerpt(self, request: HttpRequest, answer: HttpAnswer | None) -> tuple[str, str]:
+        """Both as they stand on the wire, their bodies cut, the handles of secrets masked."""
+        asked = _wire(f"{request.method} {request.url}", request.headers, request.body or b"")
+        if answer is None:
+            return asked, ""
+        return asked, _wire(f"{answer.status}", answer.headers, answer.content)
+
     def describe(self, request: HttpRequest, answer: HttpAnswer | None) -> str:
         """`POST /orders → 201`, secrets masked, and what is wrong with a body that says it is JSON."""
         asked = f"{request.method} {masked(request.url)}"
@@ -218,6 +227,13 @@ class HttpKind:
 
 
 KIND = HttpKind()
+
+
+def _wire(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> str:
+    lines = [first, *(f"{name}: {text}" for name, text in headers), ""]
+    text = body[:EXCERPT_BYTES].decode("utf-8", "replace")
+    more = f"\n… {len(body)} bytes in all" if len(body) > EXCERPT_BYTES else ""
+    return masked("\n".join(lines) + "\n" + text + more)
 
 
 def _target(keys: HttpKeys, make: Maker) -> tuple[str, UrlTemplate]:

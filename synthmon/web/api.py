@@ -17,9 +17,11 @@ from synthmon.core.run import Record
 from synthmon.core.status import Busy, JourneyStatus, Monitor
 from synthmon.web import shapes
 from synthmon.web.answers import Json, ProblemJson
+from synthmon.web.standing import State, state_of
 
 PREFIX = "/api/v1"
 MOST_RUNS = 500
+MOST_JOURNEYS = 500
 
 Answer = Callable[[Monitor, Request], Awaitable[Response]]
 
@@ -46,16 +48,22 @@ class Endpoint:
 
 
 async def journeys(monitor: Monitor, request: Request) -> Response:
-    """All journeys, or those of one state or owner."""
-    state, owner = request.query_params.get("state"), request.query_params.get("owner")
+    """Journeys by name; `next` is the `after` of the page after this one."""
+    query = request.query_params
+    state, owner, past = query.get("state"), query.get("owner"), query.get("after", "")
+    fitting = [
+        status
+        for status in monitor.journeys()
+        if status.journey.name > past and state in (None, state_of(status)) and owner in (None, status.journey.owner)
+    ]
+    fitting.sort(key=lambda status: status.journey.name)
+    limit = _limit(query.get("limit", str(MOST_JOURNEYS)), MOST_JOURNEYS)
     told = []
-    for at, status in enumerate(monitor.journeys()):
-        summary = shapes.journey_summary(status)
-        if state in (None, summary["state"]) and owner in (None, summary["owner"]):
-            told.append(summary)
-        if at % 100 == 99:
-            await asyncio.sleep(0)  # thousands of journeys must not hold the loop
-    return Json({"journeys": told})
+    for at, status in enumerate(fitting[:limit]):
+        told.append(shapes.journey_summary(status))
+        if at % 20 == 19:
+            await asyncio.sleep(0)  # many journeys must not hold the loop
+    return Json({"journeys": told, "next": told[-1]["name"] if len(fitting) > limit else None})
 
 
 async def journey(monitor: Monitor, request: Request) -> Response:
@@ -66,7 +74,7 @@ async def journey(monitor: Monitor, request: Request) -> Response:
 async def runs(monitor: Monitor, request: Request) -> Response:
     """Runs, the newest first; `next` is the `before` of the page after this one."""
     query = request.query_params
-    limit = _limit(query.get("limit", "50"))
+    limit = _limit(query.get("limit", "50"), MOST_RUNS)
     found = await monitor.history.recent(
         query.get("journey"), _outcomes(query.getlist("outcome")), limit + 1, _instant(query.get("before"))
     )
@@ -141,13 +149,20 @@ _RUN_QUERY = {
     "before": "only slots before this instant (RFC 3339)",
 }
 
+_JOURNEY_QUERY = {
+    "state": f"only of this state: {', '.join(State)}",
+    "owner": "only of this owner",
+    "limit": f"at most so many, 1 to {MOST_JOURNEYS}, which is the default",
+    "after": "only those whose name comes after this one",
+}
+
 # actions first: the name of a journey may contain `/`
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/journeys/{name}/run", "Run a journey now", "Started", run_now, {}, 202),
     Endpoint("POST", "/journeys/{name}/pause", "Pause a journey", "JourneySummary", pause, {}),
     Endpoint("POST", "/journeys/{name}/resume", "Resume a journey", "JourneySummary", resume, {}),
     Endpoint("GET", "/journeys/{name}", "One journey", "Journey", journey, {}),
-    Endpoint("GET", "/journeys", "All journeys", "Journeys", journeys, {"state": "only so", "owner": "only theirs"}),
+    Endpoint("GET", "/journeys", "All journeys", "Journeys", journeys, _JOURNEY_QUERY),
     Endpoint("GET", "/runs/{id}", "One run; the first 6 digits do if only one run has them", "Run", run, {}),
     Endpoint("GET", "/runs", "Runs, the newest first", "Runs", runs, _RUN_QUERY),
     Endpoint("GET", "/debts", "Open debts", "Debts", debts, {}),
@@ -192,9 +207,9 @@ def _journey(monitor: Monitor, request: Request) -> JourneyStatus:
     return status
 
 
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_RUNS and len(text) < 9):
-        raise Refused(400, "Bad limit", f"limit is a number from 1 to {MOST_RUNS}.")
+def _limit(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):
+        raise Refused(400, "Bad limit", f"limit is a number from 1 to {most}.")
     return int(text)
 
 

@@ -125,7 +125,7 @@ def _schemas() -> Mapping[str, Any]:
         "Runs": _object({"runs": _list(_ref("RunSummary")), "next": _MAYBE_INSTANT}),
         "JourneySummary": _object(journey),
         "Journey": _object(journey | detail),
-        "Journeys": _object({"journeys": _list(_ref("JourneySummary"))}),
+        "Journeys": _object({"journeys": _list(_ref("JourneySummary")), "next": _MAYBE}),
         "Started": _object({"run": _TEXT}),
         "Paused": _object({"paused": _BOOL}),
         "Problem": _object(problem),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from synthmon.core.status import JourneyStatus, Monitor
 from synthmon.web import shapes, words
 from synthmon.web.answers import Html
 from synthmon.web.chart import chart
-from synthmon.web.standing import State, standing, state_of
+from synthmon.web.standing import Standing, State, standing, state_of
 from synthmon.web.strip import LENGTH, strip
 from synthmon.web.waterfall import attempt_bars, waterfall
 
@@ -56,7 +56,7 @@ class Pages:
         most = TILES if wall else ROWS
         number = _page_number(query.get("page", ""), found, most)
         shown = _slice(groups, (number - 1) * most, most)
-        drawn = [(state, [(status, standing(status)) for status in members]) for state, members in shown]
+        drawn = [(state, await _with_standings(members)) for state, members in shown]
         return await self._page(
             "wall.html" if wall else "index.html",
             groups=drawn,
@@ -156,6 +156,15 @@ def templates() -> jinja2.Environment:
     }
     env.globals |= {"strip_length": LENGTH}
     return env
+
+
+async def _with_standings(members: Sequence[JourneyStatus]) -> Sequence[tuple[JourneyStatus, Standing]]:
+    told = []
+    for at, status in enumerate(members):
+        told.append((status, standing(status)))
+        if at % 20 == 19:
+            await asyncio.sleep(0)
+    return told
 
 
 def _fits(journey: Journey, sought: str) -> bool:

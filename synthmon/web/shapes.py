@@ -45,7 +45,7 @@ def journey_detail(status: JourneyStatus) -> Mapping[str, Any]:
         "runbook": journey.runbook,
         "slo": journey.slo,
         "alert": journey.alert,
-        "steps": [{"id": step.id, "title": step.title, "kind": _kind(step)} for step in journey.walk()],
+        "steps": [{"id": step.id, "title": step.title, "kind": _kind(step)} for step in journey.flat],
         "recent": [run_summary(record) for record in status.recent],
         "text": journey.text,
     }
