@@ -22,7 +22,7 @@ class System:
     name: str
     base: Mapping[str, str]
     allow: tuple[str, ...]
-    allow_networks: tuple[str, ...] = ()  # CIDRs; empty: any network an allowed name resolves to, save link-local
+    allow_networks: tuple[str, ...] = ()  # CIDRs; without, an allowed name may resolve to public addresses only
     writes: bool | tuple[str, ...] = False  # or a list of "METHOD /path"
     rate_per_s: float | None = None
     concurrency: int | None = None

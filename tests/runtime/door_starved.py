@@ -1,4 +1,4 @@
-"""A process without a free descriptor that asks by address and by name: `python -m … PORT TRANSPORT`."""
+"""A process without a free descriptor that asks by address and by a name: `python -m … PORT TRANSPORT`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.runtime.door_servers import ENVELOPE, answered, door_to, shop, troubl
 
 
 async def main(port: int, transport: str) -> None:
-    system = shop(f"http://127.0.0.1:{port}", allow=("127.0.0.1", "localhost"), transport=transport)
+    system = shop(f"http://127.0.0.1:{port}", allow=("127.0.0.1", "shop.test"), transport=transport)
     async with door_to(system) as door:
         answered(await door.http(HttpRequest("GET", "/"), ENVELOPE))
         await door.aclose()
@@ -25,7 +25,7 @@ async def main(port: int, transport: str) -> None:
         except OSError:
             pass
         by_address = troubled(await door.http(HttpRequest("GET", "/"), ENVELOPE))
-        by_name = troubled(await door.http(HttpRequest("GET", f"http://localhost:{port}/"), ENVELOPE))
+        by_name = troubled(await door.http(HttpRequest("GET", "http://shop.test/"), ENVELOPE))  # not in /etc/hosts
         for handle in held:
             os.close(handle)
     print(json.dumps({"by address": by_address.reason, "by name": by_name.reason}))
