@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -130,6 +131,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: without it a full collection holds the loop for long
         self.bell.start()
         self._chores = [
             asyncio.create_task(self.reaper.run()),
