@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from synthmon import __version__
-from synthmon.cli import check, demo, explain, history, run, schema, serve, show
+from synthmon.cli import check, demo, explain, history, importing, init, run, schema, serve, show
 
 app = typer.Typer(
     name="synthmon",
@@ -24,6 +24,8 @@ app.command("history")(history.history)
 app.command("show")(show.show)
 app.command("explain")(explain.explain)
 app.command("schema")(schema.schema)
+app.command("init")(init.init)
+app.add_typer(importing.app, name="import")
 app.add_typer(demo.app, name="demo")
 
 

@@ -78,7 +78,7 @@ def linked(
         if source not in saved:
             saved[source] = unused(learnt.name, saves[learnt.index])
         hidden = learnt.hidden or saves[learnt.index].get(saved[source], "").startswith("secret(")
-        saves[learnt.index][saved[source]] = learnt.expression
+        saves[learnt.index][saved[source]] = f"secret({learnt.expression})" if hidden else learnt.expression
         names[value] = (f"{ids[learnt.index]}.{saved[source]}", learnt)
     return [_filled(exchange, i, names) for i, exchange in enumerate(exchanges)], saves
 

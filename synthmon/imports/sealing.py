@@ -71,12 +71,9 @@ def sealed(exchanges: Sequence[Exchange], safe: Safe) -> list[Exchange]:
 
 
 def covers(path: Path) -> bool:
-    """Whether a value under this path is a secret by its name."""
-    return any(isinstance(step, str) and SECRET_KEY.fullmatch(word_of(step)) for step in path[-1:]) or any(
-        isinstance(step, str) and SECRET_KEY.fullmatch(word_of(step))
-        for step in path[-2:-1]
-        if isinstance(path[-1], int)
-    )
+    """Whether a value under this path is a secret by its name; in a list the list's name counts."""
+    names = path if path and isinstance(path[-1], str) else path[:-1]
+    return bool(names) and isinstance(names[-1], str) and bool(SECRET_KEY.fullmatch(word_of(names[-1])))
 
 
 def _known_places(exchange: Exchange, safe: Safe) -> Exchange:

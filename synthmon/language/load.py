@@ -85,7 +85,7 @@ class _Made:
 class Loader:
     """Loads, and loads again: then only what changed is compiled, and a broken file keeps its old version.
 
-    Without `settings_files`, `synthmon.yaml` is read where it is: in the current folder, or else beside the probes.
+    Without `settings_files`, `synthmon.yaml` is read from the current folder, from beside the probes, or from above them.
     """
 
     def __init__(
@@ -142,11 +142,12 @@ class Loader:
         return Loaded(journeys, whole, tuple(sorted(dict.fromkeys(problems))), by_file)
 
     def _names_of_settings(self) -> tuple[str, ...]:
-        """Those that were named, else `synthmon.yaml` here, else beside the probes."""
+        """Those that were named, else `synthmon.yaml` here, else beside the probes, else above them."""
         if self._settings_files:
             return self._settings_files
         folders = (path if os.path.isdir(path) else os.path.dirname(path) for path in self._paths)
-        places = ("synthmon.yaml", *(os.path.join(folder, "synthmon.yaml") for folder in folders))
+        beside = [os.path.join(folder, up, "synthmon.yaml") for folder in folders for up in ("", "..")]
+        places = ("synthmon.yaml", *map(os.path.normpath, beside))
         return tuple(place for place in places if os.path.isfile(place))[:1]
 
     def _read_settings(

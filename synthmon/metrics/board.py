@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from synthmon.core.families import CONSTANTS, FAMILIES, LATER, PAUSED, Family, Form
+from synthmon.core.families import (
+    CONSECUTIVE,
+    CONSTANTS,
+    FAMILIES,
+    LAST_RUN,
+    LAST_SUCCESS,
+    LATER,
+    PAUSED,
+    Family,
+    Form,
+)
 from synthmon.core.journey import Every, Journey
 from synthmon.core.run import Record
 from synthmon.core.samples import Add, Detail, Put, Update, after, constants, starts
@@ -22,6 +32,10 @@ from synthmon.metrics.lines import (
 from synthmon.metrics.pieces import Piece, pack
 
 _INDEX = {family: at for at, family in enumerate(FAMILIES)}
+
+
+RECALLED = frozenset({CONSECUTIVE, LAST_RUN, LAST_SUCCESS})
+"""What goes on from where an earlier process stopped: without it, every restart would resolve the alerts that fire."""
 
 
 class Board:
@@ -53,6 +67,14 @@ class Board:
         """Add a record that history kept; one of a journey that is gone counts nowhere."""
         if card := self._cards.get(journey.name):
             card.take(record, journey)
+
+    def recall(self, record: Record, journey: Journey) -> None:
+        """Take up, at the start and oldest first, what an earlier process measured: gauges go on from there.
+
+        Counters do not: they count what this process has seen, and rules expect them to begin at 0.
+        """
+        if card := self._cards.get(journey.name):
+            card.take(record, journey, RECALLED)
 
     def pause(self, name: str, paused: bool) -> None:
         """Tell whether a journey is paused."""
@@ -125,13 +147,13 @@ class Card:
         for location in journey.locations or (home, *before):
             self._open(location, before.get(location))
 
-    def take(self, record: Record, journey: Journey) -> None:
+    def take(self, record: Record, journey: Journey, only: Collection[Family] = FAMILIES) -> None:
         """Add what one record adds."""
         place = self._places.get(record.location) or self._open(record.location)
         cells = place.cells
         at_s = (record.ended or record.slot).timestamp()
         for update in after(record, journey, self._detail):
-            if (cell := cells.get(update.family)) is not None:
+            if update.family in only and (cell := cells.get(update.family)) is not None:
                 _apply(update, cell, record.run_id, at_s)
                 self._forget(_INDEX[update.family])
 

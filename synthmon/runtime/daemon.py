@@ -189,7 +189,11 @@ class Daemon:
 
     async def _remember(self) -> None:
         records = await self.house.history.recent(limit=min(RECENT_IN_ALL, 60 * max(1, len(self.journeys))))
-        self.desk.remember(reversed(records))
+        oldest_first = list(reversed(records))
+        self.desk.remember(oldest_first)
+        for record in oldest_first:
+            if (journey := self.journeys.get(record.journey)) is not None:
+                self.board.recall(record, journey)
 
     async def _close_holes(self, until: datetime) -> None:
         location = self.runner.lent.settings.location

@@ -101,6 +101,7 @@ class WireTransport(httpx.AsyncBaseTransport):
         try:
             sock, address, stamps.connected_ns = await connect(addresses)
         except NoneConnected as error:
+            stamps.address = error.address
             raise httpx.ConnectError(f"No connection to {host}: {error}.") from (error.__cause__ or error)
         stamps.address = address.host
         connection = attempt.connection = Connection(asyncio.get_running_loop(), sock, address.host)

@@ -11,15 +11,24 @@ from itertools import chain, zip_longest
 from time import monotonic_ns
 
 from synthmon.runtime.stamps import Address
+from synthmon.runtime.trouble import most_telling
 
 HEAD_START_S = 0.25  # RFC 8305 §5, Connection Attempt Delay
 
 
+Connected = tuple[socket.socket, Address, int]
+
+
 class NoneConnected(OSError):
-    """Every address failed; the message names each, `__cause__` is the first failure."""
+    """Every address failed; the message names each. `address` and `__cause__` are the most telling failure."""
+
+    def __init__(self, failures: dict[Address, OSError]) -> None:
+        super().__init__(_tell(failures))
+        self.__cause__ = most_telling(list(failures.values())) if failures else None
+        self.address = next((a.host for a, error in failures.items() if error is self.__cause__), "")
 
 
-async def connect(addresses: Sequence[Address]) -> tuple[socket.socket, Address, int]:
+async def connect(addresses: Sequence[Address]) -> Connected:
     """A connected, non-blocking socket, the address that it leads to, and when it was connected (monotonic ns).
 
     Raises `NoneConnected`. Waits as long as it is allowed to: the caller sets the limit. No socket is left behind.
@@ -29,11 +38,11 @@ async def connect(addresses: Sequence[Address]) -> tuple[socket.socket, Address,
         try:
             return await _connect_one(address)
         except OSError as error:
-            raise NoneConnected(_tell({address: error})) from error
+            raise NoneConnected({address: error}) from error
     return await _race(_interleave(addresses))
 
 
-async def _connect_one(address: Address) -> tuple[socket.socket, Address, int]:
+async def _connect_one(address: Address) -> Connected:
     # a name would be resolved here once more, behind the back of the guard
     socket.inet_pton(address.family, address.host.partition("%")[0])
     sock = socket.socket(address.family, socket.SOCK_STREAM)
@@ -68,11 +77,11 @@ def _decide(decided: asyncio.Future[int]) -> None:
         decided.set_result(monotonic_ns())
 
 
-async def _race(addresses: Sequence[Address]) -> tuple[socket.socket, Address, int]:
+async def _race(addresses: Sequence[Address]) -> Connected:
     """The next attempt starts when one fails or after the head start; the first that connects wins."""
     failures: dict[Address, OSError] = {}
     waiting = list(addresses)
-    running: dict[asyncio.Task[tuple[socket.socket, Address, int]], Address] = {}
+    running: dict[asyncio.Task[Connected], Address] = {}
     try:
         while waiting or running:
             if waiting:
@@ -93,10 +102,10 @@ async def _race(addresses: Sequence[Address]) -> tuple[socket.socket, Address, i
                 failures[address] = error
     finally:
         await _leave_behind_none(list(running))
-    raise NoneConnected(_tell(failures)) from next(iter(failures.values()), None)
+    raise NoneConnected(failures)
 
 
-async def _leave_behind_none(attempts: Sequence[asyncio.Task[tuple[socket.socket, Address, int]]]) -> None:
+async def _leave_behind_none(attempts: Sequence[asyncio.Task[Connected]]) -> None:
     for attempt in attempts:
         attempt.cancel()
     for outcome in await asyncio.gather(*attempts, return_exceptions=True):

@@ -79,7 +79,7 @@ class Answer:
                 raise httpx.RemoteProtocolError(f"The answer is not HTTP/1: it begins with {data[:16]!r}.")
             blank = BLANK_LINE.search(data, self._searched)
             if (blank.end() if blank else len(data)) > self._head_limit:
-                raise TooLarge(f"The head of the answer is larger than {self._head_limit} bytes.")
+                raise TooLarge(f"its headers are over {self._head_limit} bytes")
             if blank is None:
                 self._head = bytearray(data)
                 self._searched = max(0, len(data) - 2)
@@ -187,11 +187,11 @@ class Answer:
             return
         self._framing_bytes = 0 if len(self._body) > before else self._framing_bytes + len(data)
         if self._framing_bytes > self._head_limit:
-            raise TooLarge(f"More than {self._head_limit} bytes of chunk extensions or trailers.")
+            raise TooLarge(f"its chunk extensions or trailers are over {self._head_limit} bytes")
 
     def _check_size(self, size: int) -> None:
         if size > self._body_limit:
-            raise TooLarge(f"The body of the answer is larger than {self._body_limit} bytes.")
+            raise TooLarge(f"its body is over {self._body_limit} bytes")
 
     def _what_is_missing(self) -> str:
         if self._left is not None:

@@ -1,0 +1,1 @@
+"""What ships beside the program: rules, dashboards, images, units, and the commands of the Makefile."""

@@ -1,0 +1,1 @@
+"""Tests of the rooms that turn curl, HAR and OpenAPI into drafts of probes."""
