@@ -85,7 +85,7 @@ class _Made:
 class Loader:
     """Loads, and loads again: then only what changed is compiled, and a broken file keeps its old version.
 
-    Without `settings_files`, `synthmon.yaml` is read from the current folder, from beside the probes, or from above them.
+    Without `settings_files`, `synthmon.yaml` is read: from the current folder, else beside the probes or above them.
     """
 
     def __init__(

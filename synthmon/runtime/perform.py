@@ -57,57 +57,68 @@ class Performer:
         self._watch, self._sign = watch, sign
         self._run_id, self._journey, self._location = run_id, journey, location
         self._door, self._kinds, self._book, self._clock = door, kinds, book, clock
-        self._seen: asyncio.Queue[Seen] = asyncio.Queue()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._core: Clean | None = None
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def drive(self, core: Clean, acts: Sequence[Act]) -> None:
         """Until the core is done and every note is in the journal. Cancelled, it lets go of everything at once."""
+        self._core = core
         try:
-            while True:
-                for act in acts:
-                    self._begin(act)
-                if core.done:
-                    break
-                acts = core.feed(await self._seen.get())
-                if self._watch is not None:
-                    self._watch(core)
+            self._begin(core, acts)
+            await self._over
         finally:
             for timer in self._timers.values():
                 timer.cancel()
-            for task in self._tasks.values():
-                task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            if self._tasks:
+                tasks = list(self._tasks.values())
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
         await self._book.flush()
 
     def interrupt(self) -> None:
         """Ask the run to stop going forward and to clean up."""
-        self._seen.put_nowait(Seen(INTERRUPT, self._clock.monotonic_s()))
+        self._feed(Seen(INTERRUPT, self._clock.monotonic_s()))
 
-    def _begin(self, act: Act) -> None:
-        match act:
-            case Do():
-                task = asyncio.create_task(self._do(act))
-                self._tasks[act.id] = task
-            case Wake():
-                delay_s = max(0.0, act.at_s - self._clock.monotonic_s())
-                self._timers[act.id] = asyncio.get_running_loop().call_later(delay_s, self._wake, act)
-            case Cancel():
-                if timer := self._timers.pop(act.id, None):
-                    timer.cancel()
-                if running := self._tasks.pop(act.id, None):
-                    running.cancel()
-            case Note():
-                self._book.note(act.entry)
+    def _feed(self, seen: Seen) -> None:
+        """Tell the core what was seen, one fact at a time, and begin what it asks for."""
+        if self._core is None or self._over.done():
+            return
+        try:
+            self._begin(self._core, self._core.feed(seen))
+            if self._watch is not None:
+                self._watch(self._core)
+        except Exception as error:  # noqa: BLE001  a defect ends this run, by way of whoever drives it
+            self._over.set_exception(error)
+
+    def _begin(self, core: Clean, acts: Sequence[Act]) -> None:
+        for act in acts:
+            match act:
+                case Do():
+                    self._tasks[act.id] = asyncio.create_task(self._do(act))
+                case Wake():
+                    delay_s = max(0.0, act.at_s - self._clock.monotonic_s())
+                    self._timers[act.id] = asyncio.get_running_loop().call_later(delay_s, self._wake, act)
+                case Cancel():
+                    if timer := self._timers.pop(act.id, None):
+                        timer.cancel()
+                    if running := self._tasks.pop(act.id, None):
+                        running.cancel()
+                case Note():
+                    self._book.note(act.entry)
+        if core.done and not self._over.done():
+            self._over.set_result(None)
 
     def _wake(self, act: Wake) -> None:
         self._timers.pop(act.id, None)
-        self._seen.put_nowait(Seen(act.id, max(act.at_s, self._clock.monotonic_s())))
+        self._feed(Seen(act.id, max(act.at_s, self._clock.monotonic_s())))
 
     async def _do(self, act: Do) -> None:
         answer = await self._answer(act)
         self._tasks.pop(act.id, None)
-        self._seen.put_nowait(self._told(act, answer))
+        self._feed(self._told(act, answer))
 
     async def _answer(self, act: Do) -> Any | Trouble:
         if act.intent is not None:
