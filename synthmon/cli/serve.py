@@ -21,14 +21,18 @@ def serve(
     uvloop: Annotated[bool, typer.Option("--uvloop/--no-uvloop", help="Use uvloop if it is installed.")] = True,
 ) -> None:
     """Run journeys on their schedules until SIGTERM, and serve page, API and metrics."""
-    from synthmon.language.amounts import seconds  # with the imports of the daemon, which take a second
+    from synthmon.core.errors import Invalid  # with the imports of the daemon, which take a second
+    from synthmon.language.amounts import seconds
     from synthmon.runtime.daemon import Wishes
     from synthmon.runtime.daemon import serve as run_daemon
     from synthmon.runtime.logs import log_json
     from synthmon.store.failures import StoreUnusable
 
     log_json(sys.stderr)
-    limit_s = seconds(for_) if for_ else None
+    try:
+        limit_s = seconds(for_) if for_ else None
+    except ValueError as error:
+        stop(f"--for {for_}: {error}. Write 60s, 5m or 1h.", INVALID)
     wishes = Wishes(paths, settings or (), listen, store, limit_s)
 
     def told(address: str) -> None:
@@ -37,7 +41,7 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=_loop_factory(uvloop)) as runner:
             code = runner.run(run_daemon(wishes, told))
-    except (OSError, StoreUnusable, ValueError) as error:
+    except (OSError, StoreUnusable, Invalid, ValueError) as error:
         stop(f"synthmon cannot start: {error}", INVALID)
     raise typer.Exit(code)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from synthmon.language.load import Loaded, Loader
 from synthmon.language.revive import revive
 from synthmon.metrics.board import Board
 from synthmon.metrics.own import Own
+from synthmon.runtime.chores import Pulse, forget_what_is_old
 from synthmon.runtime.clock import Bell
 from synthmon.runtime.desk import RECENT_IN_ALL, Desk
 from synthmon.runtime.front import open_front
@@ -37,8 +38,6 @@ from synthmon.runtime.runner import Runner
 from synthmon.runtime.sole import hold_alone
 from synthmon.runtime.watch import watch_files
 
-BEAT_S = 1.0
-PRUNE_EVERY_S = 3600.0
 READY_LAG_S = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -91,6 +90,7 @@ class Daemon:
         self.pauses = Pauses(house.beside.with_name(house.beside.stem + "-paused.json") if house.beside else None)
         self.runner.paused = self.pauses.paused
         self.bell = Bell(self._rung, house.clock)
+        self.pulse = Pulse(house.clock, house.doors.lag, self.bell.clock_was_set)
         self.reaper: Reaper | None = None
         self.desk = Desk(
             house.history,
@@ -105,7 +105,6 @@ class Daemon:
         self.journeys: dict[str, Journey] = {}
         self._secret_faults = faults
         self._stop = asyncio.Event()
-        self._beat_at_s = time.monotonic()
         self._chores: list[asyncio.Task[None]] = []
         self._reloading = asyncio.Lock()
 
@@ -136,8 +135,8 @@ class Daemon:
         self.bell.start()
         self._chores = [
             asyncio.create_task(self.reaper.run()),
-            asyncio.create_task(self._beat()),
-            asyncio.create_task(self._prune()),
+            asyncio.create_task(self.pulse.beat(self._take_pulse)),
+            asyncio.create_task(forget_what_is_old(self.house, lambda: self.runner.lent.settings)),
             asyncio.create_task(watch_files(self._watched(), self._quiet_reload)),
         ]
         _log.info("ready", journeys=len(self.journeys), problems=len(loaded.problems), store=loaded.settings.store)
@@ -268,43 +267,10 @@ class Daemon:
     async def _quiet_reload(self) -> None:
         await self.reload()
 
-    # chores ---------------------------------------------------------------------------------------------------------
-
-    async def _beat(self) -> None:
-        lag, most_s = self.house.doors.lag, 0.0
-        while True:
-            before_ns = time.monotonic_ns()
-            await asyncio.sleep(BEAT_S)
-            if (step := self.house.clock.sync()) is not None:
-                _log.warning("the system's clock was set", by_s=step.total_seconds())
-                self.bell.clock_was_set()
-            late_s = lag.stalled_s(before_ns)
-            most_s = max(late_s, most_s * 0.98)
-            self.own.lagged(late_s, most_s)
-            self._beat_at_s = time.monotonic()
-            debts = self.reaper.debts() if self.reaper else ()
-            now = self.house.clock.now()
-            oldest_s = max(((now - debt.since).total_seconds() for debt in debts), default=0.0)
-            self.own.owes(sum(len(debt.paths) for debt in debts), oldest_s)
-            self.own.paused(sum(self.pauses.paused(name) for name in self.journeys))
-            self.own.beat(time.time(), up=self._ready()[0])
-
-    async def _prune(self) -> None:
-        while True:
-            await asyncio.sleep(PRUNE_EVERY_S)
-            settings, now = self.runner.lent.settings, self.house.clock.now()
-            good = now - timedelta(seconds=settings.retention_s)
-            bad = now - timedelta(seconds=settings.retention_failed_s)
-            try:
-                forgotten = await self.house.history.prune(good, bad)
-                forgotten += await self.house.journal.prune(good)
-            except OSError as error:
-                _log.warning("old records cannot be forgotten", fault=str(error))
-            else:
-                _log.info("old records forgotten", records=forgotten)
+    # what is asked of it --------------------------------------------------------------------------------------------
 
     def _ready(self) -> tuple[bool, Mapping[str, Any]]:
-        beat_age_s = time.monotonic() - self._beat_at_s
+        beat_age_s = self.pulse.age_s
         facts = {
             "journeys": len(self.journeys),
             "running": self.runner.running(),
@@ -314,6 +280,15 @@ class Daemon:
             "stopping": self._stop.is_set(),
         }
         return beat_age_s < READY_LAG_S and bool(self.journeys) and not self._stop.is_set(), facts
+
+    def _take_pulse(self) -> None:
+        """Tell our own metrics how things stand; once a beat."""
+        debts, now = self.reaper.debts() if self.reaper else (), self.house.clock.now()
+        oldest_s = max(((now - debt.since).total_seconds() for debt in debts), default=0.0)
+        self.own.owes(sum(len(debt.paths) for debt in debts), oldest_s)
+        self.own.paused(sum(self.pauses.paused(name) for name in self.journeys))
+        self.own.lagged(self.pulse.late_s, self.pulse.latest_s)
+        self.own.beat(time.time(), up=self._ready()[0])
 
     async def _open_debts(self) -> int:
         try:
