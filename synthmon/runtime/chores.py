@@ -12,7 +12,7 @@ import structlog
 from synthmon.language.settings import Settings
 from synthmon.runtime.house import House
 from synthmon.runtime.instants import SteadyClock
-from synthmon.runtime.lag import LoopLag
+from synthmon.runtime.outbound.lag import LoopLag
 
 BEAT_S = 1.0
 FORGET_EVERY_S = 3600.0

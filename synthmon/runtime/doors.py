@@ -8,15 +8,15 @@ from types import MappingProxyType, TracebackType
 
 from synthmon.core.secrets import Vault
 from synthmon.core.system import System, Tls
-from synthmon.runtime.correlation import Marks
-from synthmon.runtime.guard import Refused, guard_of
-from synthmon.runtime.lag import LoopLag
-from synthmon.runtime.limits import Limiter
-from synthmon.runtime.names import LookUp, Names
-from synthmon.runtime.outbound import HttpDoor, MakeTransport, Site, Sizes
-from synthmon.runtime.stock import Transport
-from synthmon.runtime.trust import context_of
-from synthmon.runtime.wire import WireTransport
+from synthmon.runtime.outbound.correlation import Marks
+from synthmon.runtime.outbound.door import HttpDoor, MakeTransport, Site, Sizes
+from synthmon.runtime.outbound.guard import Refused, guard_of
+from synthmon.runtime.outbound.lag import LoopLag
+from synthmon.runtime.outbound.limits import Limiter
+from synthmon.runtime.outbound.names import LookUp, Names
+from synthmon.runtime.outbound.stock import Transport
+from synthmon.runtime.outbound.trust import context_of
+from synthmon.runtime.wire.transport import WireTransport
 
 TRANSPORTS: Mapping[str, MakeTransport] = MappingProxyType({"stock": Transport, "wire": WireTransport})
 SIZES = Sizes()

@@ -21,7 +21,7 @@ from synthmon.language.names import RUN
 from synthmon.language.settings import Settings
 from synthmon.runtime.doors import Doors
 from synthmon.runtime.instants import SteadyClock
-from synthmon.runtime.outbound import HttpDoor
+from synthmon.runtime.outbound.door import HttpDoor
 from synthmon.runtime.people import People
 from synthmon.runtime.references import resolve
 from synthmon.runtime.runner import Lent

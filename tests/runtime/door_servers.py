@@ -14,9 +14,9 @@ from synthmon.core.door import Envelope, HttpAnswer, Trouble
 from synthmon.core.secrets import Vault
 from synthmon.core.system import System
 from synthmon.runtime.doors import SIZES, Doors
-from synthmon.runtime.names import LookUp
-from synthmon.runtime.outbound import HttpDoor, Sizes
-from synthmon.runtime.stamps import Address
+from synthmon.runtime.outbound.door import HttpDoor, Sizes
+from synthmon.runtime.outbound.names import LookUp
+from synthmon.runtime.outbound.stamps import Address
 
 RUN = "4bf92f3577b34da6a3ce929d0e0e4736"
 ENVELOPE = Envelope(RUN, "checkout", "shop", timeout_s=5)

@@ -14,8 +14,8 @@ from synthmon.core.door import HttpRequest
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import Vault
 from synthmon.runtime.doors import Doors
-from synthmon.runtime.guard import Refused, guard_of
-from synthmon.runtime.stamps import Address
+from synthmon.runtime.outbound.guard import Refused, guard_of
+from synthmon.runtime.outbound.stamps import Address
 from tests.runtime.door_servers import ENVELOPE, RUN, Target, answered, door_to, names, shop, talking, troubled
 
 TRANSPORTS = ("stock", "wire")

@@ -18,7 +18,7 @@ from synthmon.core.door import HttpRequest
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import Vault
 from synthmon.runtime.doors import Doors
-from synthmon.runtime.outbound import Sizes
+from synthmon.runtime.outbound.door import Sizes
 from tests.runtime.door_servers import (
     ENVELOPE,
     RUN,

@@ -11,7 +11,7 @@ from synthmon.core.door import HttpRequest
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import Vault, seal
 from synthmon.core.system import Tls
-from synthmon.runtime.trust import TrustError, context_of, system_bundle
+from synthmon.runtime.outbound.trust import TrustError, context_of, system_bundle
 from tests.runtime.door_servers import ENVELOPE, Target, answered, door_to, names, redirect, shop, talking, troubled
 
 TRANSPORTS = ("stock", "wire")

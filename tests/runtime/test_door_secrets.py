@@ -11,7 +11,7 @@ import pytest
 
 from synthmon.core.door import HttpRequest
 from synthmon.core.secrets import Vault, compose, seal
-from synthmon.runtime.redaction import Redactor
+from synthmon.runtime.outbound.redaction import Redactor
 from tests.runtime.door_servers import ENVELOPE, Target, answered, door_to, shop, talking, troubled
 
 NASTY = 'p"a\\s/s &?=é+%'

@@ -10,9 +10,9 @@ import pytest
 
 from synthmon.core.door import HttpRequest
 from synthmon.core.system import Tls
-from synthmon.runtime.lag import LoopLag
-from synthmon.runtime.stamps import Stamps
-from synthmon.runtime.timing import timing_of
+from synthmon.runtime.outbound.lag import LoopLag
+from synthmon.runtime.outbound.stamps import Stamps
+from synthmon.runtime.outbound.timing import timing_of
 from tests.runtime.door_certificates import make_authority
 from tests.runtime.door_servers import (
     ENVELOPE,

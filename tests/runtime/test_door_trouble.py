@@ -24,7 +24,7 @@ from synthmon.core.outcomes import Reason, whose
 from synthmon.core.secrets import Vault, seal
 from synthmon.core.system import Tls
 from synthmon.runtime.doors import Doors
-from synthmon.runtime.stamps import Address
+from synthmon.runtime.outbound.stamps import Address
 from tests.runtime.door_certificates import Authority, make_authority
 from tests.runtime.door_servers import (
     ENVELOPE,

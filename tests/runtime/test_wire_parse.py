@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from synthmon.runtime.stamps import TooLarge
-from synthmon.runtime.wire_parse import MOST_INTERIM_ANSWERS, Answer
+from synthmon.runtime.outbound.stamps import TooLarge
+from synthmon.runtime.wire.parse import MOST_INTERIM_ANSWERS, Answer
 
 
 def feed(*pieces: bytes, method: str = "GET", eof: bool = False, head: int = 65_536, body: int = 1_000_000) -> Answer:
@@ -128,9 +128,9 @@ def test_any_byte_behind_the_end_makes_the_connection_dirty(extra: bytes, framin
 
 def test_a_head_of_two_megabytes_is_refused() -> None:
     head = b"HTTP/1.1 200 OK\r\nX: " + b"a" * 2_000_000 + b"\r\n\r\n"
-    with pytest.raises(TooLarge, match="head"):
+    with pytest.raises(TooLarge, match="headers"):
         feed(head)
-    with pytest.raises(TooLarge, match="head"):
+    with pytest.raises(TooLarge, match="headers"):
         feed(*(head[start : start + 9000] for start in range(0, len(head), 9000)))
 
 

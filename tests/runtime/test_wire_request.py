@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from synthmon.runtime.wire_request import write_request
+from synthmon.runtime.wire.request import write_request
 
 
 async def test_a_request_is_its_line_its_headers_in_order_and_its_body() -> None:

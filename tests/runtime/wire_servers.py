@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
+import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +18,8 @@ import httpx
 import pytest
 import uvloop
 
-from synthmon.runtime.stamps import Address, Stamps
-from synthmon.runtime.wire import WireTransport
+from synthmon.runtime.outbound.stamps import Address, Resolve, Stamps
+from synthmon.runtime.wire.transport import WireTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LOOPS = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
@@ -163,3 +166,40 @@ async def fetch(
     response = await wire.handle_async_request(httpx.Request(method, url, extensions=extensions, **parts))
     await response.aread()
     return response
+
+
+def open_files() -> int:
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def until_open(files: int) -> None:
+    """The server's side of a connection closes a moment later than ours."""
+    async with asyncio.timeout(5):
+        while open_files() > files:  # noqa: ASYNC110  (the kernel tells nobody)
+            await asyncio.sleep(0.01)
+
+
+@contextmanager
+def black_hole() -> Iterator[int]:
+    """A port whose queue is full: the kernel drops what wants to connect."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as waiting:
+        port = int(listener.getsockname()[1])
+        for _ in range(4):
+            sock = waiting.enter_context(socket.socket())
+            sock.setblocking(False)
+            assert sock.connect_ex(("127.0.0.1", port)) in (0, errno.EINPROGRESS)
+        yield port
+
+
+def resolving_to(*hosts: str) -> Resolve:
+    async def resolve(host: str, port: int) -> Sequence[Address]:
+        return [Address(socket.AF_INET6 if ":" in h else socket.AF_INET, h, port) for h in hosts]
+
+    return resolve
+
+
+def closed_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

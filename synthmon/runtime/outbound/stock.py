@@ -13,8 +13,8 @@ from typing import Any
 import httpcore
 import httpx
 
-from synthmon.runtime.stamps import Address, Resolve, Stamps, TooLarge
-from synthmon.runtime.trouble import most_telling
+from synthmon.runtime.outbound.stamps import Address, Resolve, Stamps, TooLarge
+from synthmon.runtime.outbound.trouble import most_telling
 
 KEEP_IDLE_S = 1.0  # servers close idle connections after 2 s or more; one that is closing must not look broken
 

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from synthmon.runtime.stamps import Address
+from synthmon.runtime.outbound.stamps import Address
 
 LookUp = Callable[[str, int], Awaitable[Sequence[Address]]]
 """(name, port) to its addresses, best first. Raises `OSError`, `socket.gaierror` above all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthmon.core.door import Timing
-from synthmon.runtime.stamps import Stamps
+from synthmon.runtime.outbound.stamps import Stamps
 
 
 def timing_of(hops: Sequence[Stamps], ours_ns: int, lagged: bool) -> Timing:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from synthmon.runtime.guard import Refused
+from synthmon.runtime.outbound.guard import Refused
 
 MOST = 5
 STATUSES = frozenset((301, 302, 303, 307, 308))

@@ -14,11 +14,11 @@ from time import monotonic_ns
 
 import httpx
 
-from synthmon.runtime.stamps import Address, Resolve, Stamps
-from synthmon.runtime.wire_connect import NoneConnected, connect
-from synthmon.runtime.wire_parse import Answer
-from synthmon.runtime.wire_request import Outgoing, write_request
-from synthmon.runtime.wire_socket import Connection
+from synthmon.runtime.outbound.stamps import Address, Resolve, Stamps
+from synthmon.runtime.wire.connect import NoneConnected, connect
+from synthmon.runtime.wire.connection import Connection
+from synthmon.runtime.wire.parse import Answer
+from synthmon.runtime.wire.request import Outgoing, write_request
 
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 10 * 1024 * 1024

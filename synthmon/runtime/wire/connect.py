@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 from time import monotonic_ns
 
-from synthmon.runtime.stamps import Address
-from synthmon.runtime.trouble import most_telling
+from synthmon.runtime.outbound.stamps import Address
+from synthmon.runtime.outbound.trouble import most_telling
 
 HEAD_START_S = 0.25  # RFC 8305 §5, Connection Attempt Delay
 

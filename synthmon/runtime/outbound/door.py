@@ -14,19 +14,19 @@ import httpx
 from synthmon.core.door import Envelope, HttpAnswer, HttpRequest, Timing, Trouble
 from synthmon.core.secrets import Vault
 from synthmon.core.system import System
-from synthmon.runtime.addresses import literal
-from synthmon.runtime.body import ACCEPT_ENCODING, read_whole
-from synthmon.runtime.correlation import Marks
-from synthmon.runtime.guard import Guard
-from synthmon.runtime.lag import LoopLag
-from synthmon.runtime.limits import Limiter
-from synthmon.runtime.names import LookUp
-from synthmon.runtime.opening import opened
-from synthmon.runtime.redaction import Redactor
-from synthmon.runtime.redirects import MOST, STATUSES, Astray, Hop, next_hop
-from synthmon.runtime.stamps import Address, Resolve, Stamps
-from synthmon.runtime.timing import timing_of
-from synthmon.runtime.trouble import Scene, classify
+from synthmon.runtime.outbound.addresses import literal
+from synthmon.runtime.outbound.body import ACCEPT_ENCODING, read_whole
+from synthmon.runtime.outbound.correlation import Marks
+from synthmon.runtime.outbound.guard import Guard
+from synthmon.runtime.outbound.lag import LoopLag
+from synthmon.runtime.outbound.limits import Limiter
+from synthmon.runtime.outbound.names import LookUp
+from synthmon.runtime.outbound.opening import opened
+from synthmon.runtime.outbound.redaction import Redactor
+from synthmon.runtime.outbound.redirects import MOST, STATUSES, Astray, Hop, next_hop
+from synthmon.runtime.outbound.stamps import Address, Resolve, Stamps
+from synthmon.runtime.outbound.timing import timing_of
+from synthmon.runtime.outbound.trouble import Scene, classify
 
 MakeTransport = Callable[[Resolve, ssl.SSLContext], httpx.AsyncBaseTransport]
 

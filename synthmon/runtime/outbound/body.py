@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 
-from synthmon.runtime.stamps import TooLarge
+from synthmon.runtime.outbound.stamps import TooLarge
 
 PIECE_BYTES = 64 * 1024  # the most that one look into a compressed stream may yield
 _BREATH_BYTES = 256 * 1024  # after so much output other tasks get a turn: about 1 ms of work

@@ -10,8 +10,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 import httpx
 
 from synthmon.core.system import System
-from synthmon.runtime.addresses import IP, carried, literal, never, public, unmapped
-from synthmon.runtime.stamps import Address
+from synthmon.runtime.outbound.addresses import IP, carried, literal, never, public, unmapped
+from synthmon.runtime.outbound.stamps import Address
 
 READS = frozenset(("GET", "HEAD", "OPTIONS"))
 

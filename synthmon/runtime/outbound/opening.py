@@ -12,8 +12,8 @@ import httpx
 from synthmon.core.door import HttpRequest
 from synthmon.core.headers import why_not
 from synthmon.core.secrets import Vault, seal, sealed
-from synthmon.runtime.redirects import Hop
-from synthmon.runtime.trouble import Unfit
+from synthmon.runtime.outbound.redirects import Hop
+from synthmon.runtime.outbound.trouble import Unfit
 
 
 def opened(request: HttpRequest, base: str, vault: Vault) -> Hop:

@@ -12,7 +12,7 @@ import re
 import httptools
 import httpx
 
-from synthmon.runtime.stamps import TooLarge
+from synthmon.runtime.outbound.stamps import TooLarge
 
 MOST_INTERIM_ANSWERS = 20
 BLANK_LINE = re.compile(rb"\n\r?\n")  # bare line feeds are found too, so that they are refused at once

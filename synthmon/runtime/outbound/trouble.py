@@ -15,12 +15,12 @@ import httpx
 from synthmon.core.door import Trouble
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import SecretError
-from synthmon.runtime.body import Undecodable
-from synthmon.runtime.guard import Refused
-from synthmon.runtime.limits import Saturated
-from synthmon.runtime.redirects import Astray
-from synthmon.runtime.routes import forbidden_here
-from synthmon.runtime.stamps import Stamps, TooLarge
+from synthmon.runtime.outbound.body import Undecodable
+from synthmon.runtime.outbound.guard import Refused
+from synthmon.runtime.outbound.limits import Saturated
+from synthmon.runtime.outbound.redirects import Astray
+from synthmon.runtime.outbound.routes import forbidden_here
+from synthmon.runtime.outbound.stamps import Stamps, TooLarge
 
 OURS_PART = 0.2  # a timeout is ours when our own loop or queue took at least this part of it
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from synthmon.runtime.addresses import literal
+from synthmon.runtime.outbound.addresses import literal
 
 
 def forbidden_here(address: str) -> bool:

@@ -10,8 +10,9 @@ from time import monotonic_ns
 
 import httpx
 
-from synthmon.runtime.stamps import Stamps
-from synthmon.runtime.wire_clock import (
+from synthmon.runtime.outbound.stamps import Stamps
+from synthmon.runtime.wire.parse import Answer
+from synthmon.runtime.wire.stamping import (
     ANCILLARY_BYTES,
     Ancillary,
     ask_for_stamps,
@@ -19,8 +20,7 @@ from synthmon.runtime.wire_clock import (
     stepped,
     wall_minus_monotonic_ns,
 )
-from synthmon.runtime.wire_parse import Answer
-from synthmon.runtime.wire_tls import RECORD_BYTES, Tls, expires_in_s
+from synthmon.runtime.wire.tls import RECORD_BYTES, Tls, expires_in_s
 
 RECEIVE_BYTES = 65_536
 
