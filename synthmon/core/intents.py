@@ -50,12 +50,7 @@ class Settled:
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The run's record is safe in history."""
-
-
-Entry = Opened | Intent | Learned | Settled | Ended
+Entry = Opened | Intent | Learned | Settled
 
 
 @dataclass(frozen=True, slots=True)

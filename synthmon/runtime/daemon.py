@@ -30,7 +30,7 @@ from synthmon.runtime.chores import Pulse, forget_what_is_old
 from synthmon.runtime.clock import Bell
 from synthmon.runtime.desk import RECENT_IN_ALL, Desk
 from synthmon.runtime.front import open_front
-from synthmon.runtime.holes import find_holes
+from synthmon.runtime.holes import Closed, find_given_up, find_holes
 from synthmon.runtime.house import House, open_house
 from synthmon.runtime.pauses import Pauses
 from synthmon.runtime.reaper import Reaper
@@ -116,7 +116,7 @@ class Daemon:
         await asyncio.to_thread(self.runner.lent.people.warm)
         until = self._take(loaded)
         await self._remember()
-        await self._close_holes(until)
+        await self._close_holes(until, alone)
         self.reaper = Reaper(
             lambda: self.runner.lent,
             self.house.journal,
@@ -194,9 +194,16 @@ class Daemon:
             if (journey := self.journeys.get(record.journey)) is not None:
                 self.board.recall(record, journey)
 
-    async def _close_holes(self, until: datetime) -> None:
+    async def _close_holes(self, until: datetime, alone: bool) -> None:
         location = self.runner.lent.settings.location
-        closed, gaps = await find_holes(self.journeys, self.house.journal, self.house.history, location, until)
+        journal, history = self.house.journal, self.house.history
+        closed, gaps = await find_holes(self.journeys, journal, history, location, until, alone)
+        await self._keep_closed(closed)
+        for gap in gaps:
+            self.own.scheduled(gap.slots)
+            await self.runner.keep(gap, self.journeys[gap.journey], None)
+
+    async def _keep_closed(self, closed: Sequence[Closed]) -> None:
         for claim, record in closed:
             journey = self.journeys.get(record.journey)
             if journey is None:
@@ -204,9 +211,6 @@ class Daemon:
                 await self.house.journal.release([claim])
             else:
                 await self.runner.keep(record, journey, claim)
-        for gap in gaps:
-            self.own.scheduled(gap.slots)
-            await self.runner.keep(gap, self.journeys[gap.journey], None)
 
     # files ----------------------------------------------------------------------------------------------------------
 
@@ -268,6 +272,16 @@ class Daemon:
         await self.reload()
 
     # what is asked of it --------------------------------------------------------------------------------------------
+
+    async def _give_up(self, before: datetime) -> None:
+        """Close what was claimed before this process began, by one that was not known to be dead then."""
+        while True:
+            await asyncio.sleep(GIVE_UP_EVERY_S)
+            location, now = self.runner.lent.settings.location, self.house.clock.now()
+            try:
+                await self._keep_closed(await find_given_up(self.journeys, self.house.journal, location, before, now))
+            except OSError as error:
+                _log.warning("claims of a dead process cannot be closed", fault=str(error))
 
     def _ready(self) -> tuple[bool, Mapping[str, Any]]:
         beat_age_s = self.pulse.age_s

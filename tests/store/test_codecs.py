@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthmon.core.door import Timing
-from synthmon.core.intents import Ended, Entry, Intent, Learned, Opened, Settled
+from synthmon.core.intents import Entry, Intent, Learned, Opened, Settled
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, StepRecord
 from synthmon.store.journal_codec import entry_from, line_of
@@ -60,7 +60,7 @@ _ATTEMPTS = _few(_any(Attempt, timing=_any(Timing)))
 _CHECKS = _few(_any(CheckRecord))
 _STEPS = _few(_any(StepRecord, attempts=_ATTEMPTS, checks=_CHECKS))
 _RECORDS = _any(Record, steps=_STEPS, verify=_CHECKS, undo=_ATTEMPTS, debts=_few(_any(DebtRecord)))
-_ENTRIES = st.one_of(_any(Opened), _any(Intent), _any(Learned), _any(Settled), st.just(Ended()))
+_ENTRIES = st.one_of(_any(Opened), _any(Intent), _any(Learned), _any(Settled))
 
 
 @settings(max_examples=150, deadline=None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from synthmon.core.intents import Claim, Ended, Entry, Fenced, Journal, Learned, OpenRun, Settled
+from synthmon.core.intents import Claim, Entry, Fenced, Journal, Learned, OpenRun, Settled
 from synthmon.store.journal_memory import MemoryJournal
 from synthmon.store.journal_sqlite import SqliteJournal
 from tests.store.samples import a_claim, intent, opened, run_id, slot
@@ -85,13 +85,13 @@ async def test_of_many_who_append_after_the_same_number_one_wins(journal: Journa
 
 
 async def test_a_run_is_open_while_one_of_its_intents_is_not_settled(journal: Journal) -> None:
-    entries: tuple[Entry, ...] = (opened(), intent("a", 1), intent("b", 2), Settled("a", "closed"), Ended())
+    entries: tuple[Entry, ...] = (opened(), intent("a", 1), intent("b", 2), Settled("a", "closed"))
     for number, entry in enumerate(entries):
         await journal.append(RUN, entry, number)
 
     assert await journal.open_runs() == [OpenRun(RUN, entries)]
 
-    await journal.append(RUN, Settled("b", "never_left"), 5)
+    await journal.append(RUN, Settled("b", "never_left"), 4)
     assert list(await journal.open_runs()) == []
 
 
