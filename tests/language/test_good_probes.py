@@ -45,7 +45,7 @@ def test_a_journey_means_what_it_says() -> None:
 
 
 def test_a_step_means_what_it_says() -> None:
-    order, _, mail, close = _journey("order.yaml", "order-ships/small").walk()
+    order, _, mail, close = _journey("order.yaml", "order-ships/small").flat
 
     assert order.retry == Retry(2, frozenset({"connect", "5xx"}))
     assert order.undo is not None

@@ -1,0 +1,1 @@
+"""Every way of being wrong that the shipped journeys have to notice."""
