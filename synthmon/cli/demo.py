@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def _daemon(probes: Path, here: Path, shop_url: str, for_: str) -> int:
         process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         _wait_until_open(f"http://{LISTEN}/readyz", process, here / "daemon.log")
-        said.print(_WELCOME.format(page=f"http://{LISTEN}/", shop=shop_url, logs=here), soft_wrap=True)
+        said.print(_WELCOME.format(page=f"http://{LISTEN}/", shop=shop_url, logs=here, us=_command()), soft_wrap=True)
         return process.wait()
     except KeyboardInterrupt:
         said.print("stopping: runs that are under way take back what they made …")
@@ -150,6 +151,14 @@ def _folder(chosen: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
+def _command() -> str:
+    """What to type to be us: the name alone where the shell finds it."""
+    ours = Path(sys.argv[0])
+    if shutil.which(ours.name) == str(ours) or not ours.is_absolute():
+        return ours.name if shutil.which(ours.name) else str(ours)
+    return os.path.relpath(ours)
+
+
 def _shipped() -> Path:
     """The journeys in the package, or beside it in a checkout."""
     package = Path(synthmon.__file__).parent
@@ -167,9 +176,9 @@ _WELCOME = """
 
   Break something, and watch the page:
 
-    synthmon demo faults                 what can be broken
-    synthmon demo break lose-event       an event is never published
-    synthmon demo mend lose-event
+    {us} demo faults                 what can be broken
+    {us} demo break lose-event       an event is never published
+    {us} demo mend lose-event
 
   Ctrl-C ends it.
 """

@@ -253,6 +253,7 @@ def _environment(names: Mapping[str, str]) -> Any:
 
 
 _NO_KEY = re.compile(r"Key not found in map : (.*)")
+_NO_NAME = re.compile(r'No value with name "(.*)" found in Activation')
 _NO_ITEM = re.compile(r"Index error: index=(-?\d+) size=(\d+)")
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
@@ -273,6 +274,8 @@ def _plainly(message: str) -> str:
     bare = re.sub(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$", "", message)
     if found := _NO_KEY.fullmatch(bare):
         return f"there is no key {found[1]}"
+    if found := _NO_NAME.fullmatch(bare):
+        return f"the answer has no {found[1]}"
     if found := _NO_ITEM.fullmatch(bare):
         return f"there is no item {found[1]} in a list of {found[2]}"
     return bare

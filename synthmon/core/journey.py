@@ -122,6 +122,14 @@ class Step:
     blame: tuple[tuple[str, Expression], ...] = ()
     together: tuple[Step, ...] = ()
     pause_s: float | None = None
+    renders: frozenset[str] = field(init=False, repr=False)  # the names that its request reads
+    reads: frozenset[str] = field(init=False, repr=False)  # the names that its checks and saves read
+
+    def __post_init__(self) -> None:
+        kept = [expression for _, expression in (*self.save, *self.blame)]
+        kept += [e for check in self.expect for e in (check.expression, check.when) if e is not None]
+        object.__setattr__(self, "renders", self.spec.refs if self.spec else frozenset())
+        object.__setattr__(self, "reads", frozenset().union(*(expression.refs for expression in kept)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,12 @@ def judge(checks: Iterable[Check], scope: Scope) -> Judged:
     return Judged(tuple(_judged(check, scope) for check in checks))
 
 
+def says_absent(judged: Judged) -> bool:
+    """Whether the first check that failed did so because the answer has no such part at all."""
+    first = next((check for check in judged.checks if check.ok is False), None)
+    return first is not None and first.error.startswith("the answer has no")
+
+
 def saved(wanted: Sequence[tuple[str, Expression]], scope: Scope) -> Mapping[str, Any]:
     """The values that a step keeps. Raises `ExpressionError`."""
     return {name: expression.value(scope) for name, expression in wanted}

@@ -6,7 +6,7 @@ of what was fed, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from synthmon.core.door import Trouble
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.intents import Intent, Opened
 from synthmon.core.journey import Journey, Retry, Step, Within
-from synthmon.core.judge import judge, saved
+from synthmon.core.judge import judge, saved, says_absent
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
 from synthmon.core.reactor import Stopped, Strand
 from synthmon.core.run import CheckRecord, Run, run_names
@@ -225,9 +225,9 @@ class Transaction(Clean):
     def _look_at(self, step: Step, course: Course, n: int, key_path: str) -> Strand:
         """Render, ask, wait, judge, keep."""
         assert step.spec is not None  # a step is a pause, a together, or has a spec
-        act_id, asked_s, scope = f"{step.id}#{n}", self.now_s, self._now_scope()
+        act_id, asked_s = f"{step.id}#{n}", self.now_s
         try:
-            request = step.spec.render(scope)
+            request = step.spec.render(self._scope_of(step.renders, {}))
         except ExpressionError as error:
             return Look.trouble(Trouble(Reason.EXPRESSION, str(error), sent=False), self.now_s)
         effect = step.spec.effect
@@ -243,25 +243,29 @@ class Transaction(Clean):
         names = step.spec.see(request, seen.answer) if seen.trouble is None else {}
         if debt:
             self.answer(debt[0], seen, names)
-        return self._read(step, course, scope.plus(names), seen, asked_s)
+        return self._read(step, course, names, seen, asked_s)
 
-    def _read(self, step: Step, course: Course, scope: Scope, seen: Seen, asked_s: float) -> Look:
+    def _read(self, step: Step, course: Course, names: Mapping[str, Any], seen: Seen, asked_s: float) -> Look:
         """What an answer says: its checks, and what it saves."""
         sent_s = seen.sent_at_s if seen.sent_at_s is not None else asked_s
         if seen.trouble is not None:
             return Look.trouble(seen.trouble, sent_s)
-        course.scope = scope
+        course.scope = scope = self._scope_of(step.reads, names)
         judged = judge(step.expect, scope)
+        status = names.get("status", 0)  # what `retry: {on: [5xx]}` looks at; 0 for an answer that has none
         course.judged = judged
         if not judged.ok:
-            return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, judged.message, judged, status_of(scope))
+            said = judged.message
+            if says_absent(judged) and course.attempts:
+                said += f"   ({course.attempts[-1].what})"  # which tells why
+            return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, said, judged, status)
         try:
             values = saved(step.save, scope)
             course.saved = {n: self.vault.keep(v) if isinstance(v, str) else v for n, v in values.items()}
         except (ExpressionError, SecretError) as error:
             said = f"{step.place.file}:{step.place.line}  save: {error}"
-            return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, said, judged, status_of(scope))
-        return Look(True, sent_s, seen.at_s, Reason.NONE, "", judged, status_of(scope))
+            return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, said, judged, status)
+        return Look(True, sent_s, seen.at_s, Reason.NONE, "", judged, status)
 
     def _owe(self, step: Step, path: str, key: str) -> tuple[Debt, Intent | None]:
         """The debt of an effect about to leave, and its intent unless the same key left before (a retry)."""
@@ -286,13 +290,12 @@ class Transaction(Clean):
             self.names.update((f"{course.step.id}.{name}", value) for name, value in course.saved.items())
             self._scope = None
 
+    def _scope_of(self, wanted: Collection[str], seen: Mapping[str, Any]) -> Scope:
+        """No more than what is read: converting a value for CEL costs more than reading it."""
+        known = self.names
+        return Scope({n: seen[n] if n in seen else known[n] for n in wanted if n in seen or n in known})
+
     def _now_scope(self) -> Scope:
         if self._scope is None:
             self._scope = Scope(dict(self.names))
         return self._scope
-
-
-def status_of(scope: Scope) -> int:
-    """The status of an answer that has one, else 0: what `retry: {on: [5xx]}` looks at."""
-    status = scope.names.get("status", 0)
-    return status if isinstance(status, int) else 0

@@ -70,10 +70,16 @@ def operands(text: str) -> list[str]:
         sides = _cut(clause, ("==", "!=", "<=", ">=", "<", ">", " in "))
         for side in sides:
             bare = _unwrap(side)
-            lone_call = len(sides) == 1 and "(" in bare  # has() and exists() tell nothing by their value
-            if bare and bare[0] not in "[{" and not lone_call and not _LITERAL.fullmatch(bare) and bare not in found:
+            if len(sides) == 1 and "(" in bare:
+                bare = _receiver(bare)  # what contains() or all() was asked of; their own value tells nothing
+            if bare and bare[0] not in "[{" and not _LITERAL.fullmatch(bare) and bare not in found:
                 found.append(bare)
     return found
+
+
+def _receiver(call: str) -> str:
+    """`body.items` of `body.items.all(i, i.ok)`; nothing for a function that is asked of nothing."""
+    return call.partition("(")[0].rpartition(".")[0]
 
 
 def _clauses(text: str) -> list[str]:

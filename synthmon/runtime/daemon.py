@@ -38,6 +38,7 @@ from synthmon.runtime.runner import Runner
 from synthmon.runtime.sole import hold_alone
 from synthmon.runtime.watch import watch_files
 
+GIVE_UP_EVERY_S = 60.0
 READY_LAG_S = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -137,6 +138,7 @@ class Daemon:
             asyncio.create_task(self.reaper.run()),
             asyncio.create_task(self.pulse.beat(self._take_pulse)),
             asyncio.create_task(forget_what_is_old(self.house, lambda: self.runner.lent.settings)),
+            asyncio.create_task(self._give_up(until)),
             asyncio.create_task(watch_files(self._watched(), self._quiet_reload)),
         ]
         _log.info("ready", journeys=len(self.journeys), problems=len(loaded.problems), store=loaded.settings.store)
@@ -212,6 +214,16 @@ class Daemon:
             else:
                 await self.runner.keep(record, journey, claim)
 
+    async def _give_up(self, before: datetime) -> None:
+        """Close what was claimed before this process began, by one that was not known to be dead then."""
+        while True:
+            await asyncio.sleep(GIVE_UP_EVERY_S)
+            location, now = self.runner.lent.settings.location, self.house.clock.now()
+            try:
+                await self._keep_closed(await find_given_up(self.journeys, self.house.journal, location, before, now))
+            except OSError as error:
+                _log.warning("claims of a dead process cannot be closed", fault=str(error))
+
     # files ----------------------------------------------------------------------------------------------------------
 
     async def reload(self) -> Reloaded:
@@ -272,16 +284,6 @@ class Daemon:
         await self.reload()
 
     # what is asked of it --------------------------------------------------------------------------------------------
-
-    async def _give_up(self, before: datetime) -> None:
-        """Close what was claimed before this process began, by one that was not known to be dead then."""
-        while True:
-            await asyncio.sleep(GIVE_UP_EVERY_S)
-            location, now = self.runner.lent.settings.location, self.house.clock.now()
-            try:
-                await self._keep_closed(await find_given_up(self.journeys, self.house.journal, location, before, now))
-            except OSError as error:
-                _log.warning("claims of a dead process cannot be closed", fault=str(error))
 
     def _ready(self) -> tuple[bool, Mapping[str, Any]]:
         beat_age_s = self.pulse.age_s

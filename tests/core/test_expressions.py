@@ -147,7 +147,9 @@ def test_a_bomb_of_nested_loops_ends_instead_of_running_on() -> None:
         ("body.total == status", ["body.total", "status"]),
         ("(size(body.items) == 2 && status == 200) || text == ''", ["size(body.items)", "status", "text"]),
         ("!(body.total in [1, 2])", ["body.total"]),
-        ("body.items.exists(i, i.n == 2)", []),
+        ("body.items.exists(i, i.n == 2)", ["body.items"]),
+        ("text.contains('x')", ["text"]),
+        ("has(body.total)", []),
         ("text == 'a == b'", ["text"]),
     ],
 )
