@@ -25,9 +25,9 @@ SIZES = Sizes()
 class Doors:
     """Opens a door for each run; one lives as long as the daemon. Rates and concurrency hold over all runs together.
 
-    Making it builds one TLS context for each different `System.tls` (up to 50 ms each: not on a busy loop) and raises
-    `TrustError` or `ValueError` for settings that cannot be used. `look_up` replaces the system's resolver.
-    Enter it on the loop that will use it: `async with Doors(systems) as doors: …`.
+    Making it builds one TLS context for each different `System.tls` that HTTPS needs (up to 50 ms each: not on a busy
+    loop) and raises `TrustError` or `ValueError` for settings that cannot be used. `look_up` replaces the system's
+    resolver. Enter it on the loop that will use it: `async with Doors(systems) as doors: …`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Doors:
         transports: Mapping[str, MakeTransport] = TRANSPORTS,
     ) -> None:
         self._transports, self._sizes = transports, sizes
-        self._contexts: dict[Tls, ssl.SSLContext] = {Tls(): context_of(Tls())}
+        self._contexts: dict[Tls, ssl.SSLContext] = {}
         self._sites = {name: self._site(system) for name, system in systems.items()}
         self._names = Names()
         self._look_up = look_up or self._names.look_up
@@ -87,12 +87,17 @@ class Doors:
         return HttpDoor(marks, vault, find_site, self._look_up, self.lag, self._sizes)
 
     def _site(self, system: System) -> Site:
-        if system.tls not in self._contexts:
-            self._contexts[system.tls] = context_of(system.tls)
+        if system.follow or system.tls != Tls() or any(url.startswith("https:") for url in system.base.values()):
+            self._context(system.tls)  # now, not in the middle of a run
         return Site(
             system=system,
             guard=guard_of(system),
             limiter=Limiter(system.name, system.rate_per_s, system.concurrency),
-            tls=self._contexts[system.tls],
+            tls=lambda: self._context(system.tls),
             make_transport=self._transports[system.transport],
         )
+
+    def _context(self, tls: Tls) -> ssl.SSLContext:
+        if tls not in self._contexts:
+            self._contexts[tls] = context_of(tls)
+        return self._contexts[tls]

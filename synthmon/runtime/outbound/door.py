@@ -39,6 +39,9 @@ class Sizes:
     body_bytes: int = 10 * 1024 * 1024
 
 
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for plain HTTP: loading certificates takes long, and none are asked
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A system and what all runs share about it."""
@@ -46,7 +49,7 @@ class Site:
     system: System
     guard: Guard
     limiter: Limiter
-    tls: ssl.SSLContext
+    tls: Callable[[], ssl.SSLContext]
     make_transport: MakeTransport
 
 
@@ -85,7 +88,7 @@ class HttpDoor:
         self._marks, self._vault, self._find_site = marks, vault, find_site
         self._look_up, self._lag, self._sizes = look_up, lag, sizes
         self._redactor = Redactor(vault)
-        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
+        self._transports: dict[tuple[str, bool], httpx.AsyncBaseTransport] = {}
         self._asked = 0
 
     async def http(self, request: HttpRequest, envelope: Envelope) -> HttpAnswer | Trouble:
@@ -155,7 +158,7 @@ class HttpDoor:
         trip.hops.append(stamps)
         stamps.began_ns = time.monotonic_ns()
         try:
-            response = await self._transport(site).handle_async_request(request)
+            response = await self._transport(site, hop.url.scheme == "https").handle_async_request(request)
             try:
                 assert isinstance(response.stream, AsyncIterable)  # our transports are asynchronous, all of them
                 encodings = response.headers.get("content-encoding", "")
@@ -172,11 +175,12 @@ class HttpDoor:
         named = {name.lower() for name, _ in raw}
         return raw + [each for each in _OFFERED if each[0] not in named]
 
-    def _transport(self, site: Site) -> httpx.AsyncBaseTransport:
-        name = site.system.name
-        if name not in self._transports:
-            self._transports[name] = site.make_transport(_guarded(site.guard, self._look_up), site.tls)
-        return self._transports[name]
+    def _transport(self, site: Site, secure: bool) -> httpx.AsyncBaseTransport:
+        key = (site.system.name, secure)
+        if key not in self._transports:
+            tls = site.tls() if secure else _NO_TLS
+            self._transports[key] = site.make_transport(_guarded(site.guard, self._look_up), tls)
+        return self._transports[key]
 
     def _trouble(self, error: Exception, envelope: Envelope, trip: _Trip) -> Trouble:
         stamps = trip.hops[-1] if trip.hops else None
