@@ -84,10 +84,7 @@ async def test_no_bomb_costs_much_memory_and_each_is_named(transport: str) -> No
         told, _ = await process.communicate()
 
     seen = dict(zip(BOMBS, json.loads(told), strict=True))
-    expected = dict.fromkeys(BOMBS, Reason.TOO_LARGE)
-    if transport == "wire":
-        expected["5,000 × 1xx"] = Reason.BAD_ANSWER  # it gives up after a few, long before their size matters
-    assert {bomb: each["reason"] for bomb, each in seen.items()} == expected
+    assert {bomb: each["reason"] for bomb, each in seen.items()} == dict.fromkeys(BOMBS, Reason.TOO_LARGE)
     assert max(each["grown_bytes"] for each in seen.values()) <= 16 * 1024 * 1024
     assert max(each["took_s"] for each in seen.values()) <= 2.5  # on cores that are shared; 1 s on a quiet machine
 

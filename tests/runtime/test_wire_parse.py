@@ -51,7 +51,7 @@ def test_interim_answers_are_passed_over_and_leave_no_headers() -> None:
 def test_interim_answers_without_end_are_refused() -> None:
     interim = b"HTTP/1.1 102 Processing\r\n\r\n"
     assert feed(interim * MOST_INTERIM_ANSWERS).complete is False
-    with pytest.raises(httpx.RemoteProtocolError, match="interim"):
+    with pytest.raises(TooLarge, match="interim"):
         feed(interim * (MOST_INTERIM_ANSWERS + 1))
 
 

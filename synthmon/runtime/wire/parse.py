@@ -121,7 +121,7 @@ class Answer:
         if self.status == 101:
             raise httpx.RemoteProtocolError("The answer is 101: it switches to a protocol that nobody asked for.")
         if self._interim > MOST_INTERIM_ANSWERS:
-            raise httpx.RemoteProtocolError(f"More than {MOST_INTERIM_ANSWERS} interim (1xx) answers and no final one.")
+            raise TooLarge(f"More than {MOST_INTERIM_ANSWERS} interim (1xx) answers and no final one.")
 
     def _choose_framing(self, parser: httptools.HttpResponseParser) -> None:
         """RFC 9112 §6.3, stricter where it lets a client guess. The parser has refused a Content-Length that is stated
