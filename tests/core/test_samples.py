@@ -9,6 +9,7 @@ from random import Random
 
 from synthmon.core import families as of
 from synthmon.core.door import Timing
+from synthmon.core.expressions import Compiler
 from synthmon.core.journey import Cron, Slo, Step
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt
@@ -100,7 +101,7 @@ def test_a_failed_run_is_booked_on_the_journeys_own_system():
 
 def test_a_blamed_failure_pages_nobody_of_this_journey():
     journey = a_journey(steps=())
-    journey = replace(journey, steps=(Step("paid", PLACE, None, blame=(("psp", None),)),))
+    journey = replace(journey, steps=(Step("paid", PLACE, None, blame=(("psp", Compiler().compile("status == 502", {"status": "int"})),)),))
 
     updates = after(a_failed(journey, system="psp"), journey)
 

