@@ -55,13 +55,13 @@ class Transaction(Clean):
         self.spawn("main", self._main())
         return self.drain()
 
-    def opened(self) -> Opened:
-        """The head of the run's journal."""
+    def opened(self, base: str) -> Opened:
+        """The head of the run's journal; `base` is where the system is."""
         run, journey = self.run, self.journey
         own = {"run", *self.courses}  # run.* is made again from its parts, saved values come with each intent
         kept = {name: value for name, value in self.names.items() if name.partition(".")[0] not in own}
         kept["run.slot"] = run.slot.isoformat()
-        return Opened(journey.name, journey.digest, journey.system, "", run.started, run.location, kept)
+        return Opened(journey.name, journey.digest, journey.system, base, run.started, run.location, kept)
 
     def heard(self, seen: Seen) -> bool:
         """The deadline and the interrupt stop what goes forward, once; clean-up goes on."""

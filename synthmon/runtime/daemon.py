@@ -325,4 +325,5 @@ class Daemon:
 
 def _tell_problems(problems: Sequence[Problem]) -> None:
     for problem in problems:
-        _log.warning("a mistake in a file", at=str(problem.place), fault=problem.fault, remedy=problem.remedy)
+        tell = _log.error if problem.level == "error" else _log.warning
+        tell("a mistake in a file", at=str(problem.place), fault=problem.fault, remedy=problem.remedy)

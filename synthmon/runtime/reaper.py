@@ -125,6 +125,10 @@ class Reaper:
             return True
         if not self._is_dead(run, journey):
             return True
+        head = next(entry for entry in run.entries if isinstance(entry, Opened))
+        if head.base != self._lent().base_of(head.system, head.location):
+            self._rest(owing, f"{head.system} was at {head.base} then; what was made there is not undone elsewhere")
+            return True
         answered = await self._repay(run, journey)
         self._rest(owing, "" if answered else "the system does not answer")
         return answered

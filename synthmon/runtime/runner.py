@@ -55,6 +55,11 @@ class Lent:
     secrets: Mapping[str, str]
     sessions: Sessions
 
+    def base_of(self, system: str, location: str) -> str:
+        """Where a system is; empty for one that the settings do not have."""
+        known = self.settings.systems.get(system)
+        return known.base_at(location) if known is not None else ""
+
     def sign(
         self, door: Door, journal: Journal, clock: Clock, run: Run, names: Mapping[str, Any], vault: Vault
     ) -> RunSigner | None:
@@ -205,7 +210,8 @@ class Runner:
         door = lent.open_door(run, journey, vault)
         try:
             core = Transaction(journey, run, names, vault, self._clock.monotonic_s())
-            book = Book(self._journal, run.id, core.opened)
+            base = lent.base_of(journey.system, run.location)
+            book = Book(self._journal, run.id, lambda: core.opened(base))
             sign = lent.sign(door, self._journal, self._clock, run, names, vault)
             performer = Performer(
                 run.id, journey.name, run.location, door, lent.kinds, book, self._clock, self.watch, sign

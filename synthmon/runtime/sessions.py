@@ -105,7 +105,7 @@ class RunSigner:
             self.run.journey, Place(session.file), "", Every(60.0), LOGIN_S, session.system, session.steps
         )
         core = Transaction(journey, self.run, self.names, self.vault, self.clock.monotonic_s())
-        book = Book(self.journal, f"{self.run.id}-{session.name}", core.opened)
+        book = Book(self.journal, f"{self.run.id}-{session.name}", lambda: core.opened(""))
         performer = Performer(self.run.id, self.run.journey, self.run.location, self.door, self.kinds, book, self.clock)
         await performer.drive(core, core.start())
         told = record(core)

@@ -150,3 +150,21 @@ def test_debts_of_a_journey_that_was_removed_are_paid_from_the_text_that_the_jou
         daemon.start()
 
         wait_for(lambda: not things.left(), 120, lambda: f"{things.left()} {daemon.get('/api/v1/debts')}")
+
+
+def test_a_debt_is_never_paid_at_another_place_than_where_it_was_made(tmp_path: Path) -> None:
+    things, strangers = Things(slowest_s=1.0), Things()
+    with serving_things(things) as url, serving_things(strangers) as other, DaemonProcess(tmp_path) as daemon:
+        lay_out(tmp_path, url)
+        daemon.start()
+        wait_for(lambda: len(things.left()) > 0)
+        daemon.kill()
+        (tmp_path / "synthmon.yaml").write_text(SETTINGS.format(url=other))
+        for probe in (tmp_path / "probes").iterdir():
+            probe.write_text(probe.read_text().replace("every: 1s", "every: 1h"))
+
+        daemon.start()
+        wait_for(lambda: any(url in str(debt["last_fault"]) for debt in daemon.get("/api/v1/debts")["debts"]))
+
+        wait_for(lambda: daemon.metric("synthmon_open_debts") > 0)
+        assert strangers.requests == []
