@@ -70,7 +70,7 @@ class Course:
     judged: Judged = Judged(())
     saved: Mapping[str, Any] = field(default_factory=dict)
     scope: Scope | None = None
-    last: tuple[Any, Any] | None = None  # request and answer of the last look
+    last: tuple[Any, Any] = (None, None)  # request and answer of the last look
     missed_s: float | None = None  # when the last look left that did not hold
 
     def skip(self) -> None:
@@ -113,7 +113,7 @@ class Course:
         if len(kept) > FIRST_KEPT + LAST_KEPT:
             kept = [*kept[:FIRST_KEPT], *kept[-LAST_KEPT:]]
         failed = self.outcome in (Outcome.FAILED, Outcome.UNKNOWN)
-        if failed and kept and self.last is not None and self.step.spec is not None:
+        if failed and kept and self.step.spec is not None:
             asked, told = self.step.spec.excerpt(*self.last)
             kept = [*kept[:-1], replace(kept[-1], request=asked, answer=told)]
         return StepRecord(

@@ -41,6 +41,10 @@ class Spec(Protocol):
         """One line for a person: `POST /orders → 201`; `answer` is None when none came."""
         ...
 
+    def complaint(self, request: Any, answer: Any) -> str:
+        """What is wrong with an answer that lacks a part which checks read; empty when nothing is known."""
+        ...
+
     def excerpt(self, request: Any, answer: Any) -> tuple[str, str]:
         """Request and answer as a person reads them, cut and with secrets masked; asked for when a step failed."""
         ...

@@ -256,8 +256,8 @@ class Transaction(Clean):
         course.judged = judged
         if not judged.ok:
             said = judged.message
-            if says_absent(judged) and course.attempts:
-                said += f"   ({course.attempts[-1].what})"  # which tells why
+            if says_absent(judged) and step.spec and (why := step.spec.complaint(*course.last)):
+                said += f"   ({why})"
             return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, said, judged, status)
         try:
             values = saved(step.save, scope)

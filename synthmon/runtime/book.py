@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from synthmon.core.intents import Entry, Fenced, Intent, Journal, Opened
 
@@ -14,40 +14,47 @@ class Book:
     def __init__(self, journal: Journal, run_id: str, opened: Callable[[], Opened] | None = None, seq: int = 0) -> None:
         self._journal, self._run_id, self._opened, self._seq = journal, run_id, opened, seq
         self._turn = asyncio.Lock()
-        self._notes: set[asyncio.Task[None]] = set()
+        self._notes: list[Entry] = []
+        self._writing: asyncio.Task[None] | None = None
         self.trouble: OSError | None = None  # a note that could not be written; it is found again by the next process
 
     async def intend(self, intent: Intent) -> Fenced | None:
         """Make an intent durable, and the run's head before the first. Raises `OSError`; then nothing may leave."""
         async with self._turn:
-            if self._seq == 0 and self._opened is not None:
-                wrote = await self._journal.append(self._run_id, self._opened(), 0)
-                if isinstance(wrote, Fenced):
-                    return wrote
-                self._seq = wrote
-            return await self._append(intent)
+            head = [self._opened()] if self._seq == 0 and self._opened is not None else []
+            return await self._append([*head, *self._taken(), intent])
 
     def note(self, entry: Entry) -> None:
         """Write an entry soon; `flush` waits for it."""
-        task = asyncio.create_task(self._write(entry))
-        self._notes.add(task)
-        task.add_done_callback(self._notes.discard)
+        self._notes.append(entry)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
 
     async def flush(self) -> None:
         """Wait until every note is durable, or has failed (`trouble`)."""
-        while self._notes:
-            await asyncio.gather(*self._notes)
+        while self._writing is not None:
+            await self._writing
 
-    async def _write(self, entry: Entry) -> None:
+    async def _write(self) -> None:
         async with self._turn:
-            try:
-                await self._append(entry)
-            except OSError as error:
-                self.trouble = error
+            while entries := self._taken():
+                try:
+                    await self._append(entries)
+                except OSError as error:
+                    self.trouble = error
+            self._writing = None
 
-    async def _append(self, entry: Entry) -> Fenced | None:
-        wrote = await self._journal.append(self._run_id, entry, self._seq)
-        if isinstance(wrote, Fenced):
-            return wrote
-        self._seq = wrote
+    def _taken(self) -> list[Entry]:
+        notes, self._notes = self._notes, []
+        return notes
+
+    async def _append(self, entries: Sequence[Entry]) -> Fenced | None:
+        """Entries in order; handed over together, they become durable together."""
+        appends = (self._journal.append(self._run_id, entry, self._seq + n) for n, entry in enumerate(entries))
+        for wrote in await asyncio.gather(*appends, return_exceptions=True):
+            if isinstance(wrote, BaseException):
+                raise wrote
+            if isinstance(wrote, Fenced):
+                return wrote
+            self._seq = wrote
         return None

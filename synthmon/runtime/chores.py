@@ -42,7 +42,7 @@ class Pulse:
             if (step := self._clock.sync()) is not None:
                 _log.warning("the system's clock was set", by_s=step.total_seconds())
                 self._clock_was_set()
-            self.late_s = self._lag.stalled_s(before_ns)
+            self.late_s = self._lag.longest_s(before_ns)
             self.latest_s = max(self.late_s, self.latest_s * FADES)
             self._at_s = time.monotonic()
             told()

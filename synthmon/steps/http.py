@@ -157,7 +157,7 @@ class HttpSpec:
             seen["body"] = text
             if kind or not answer.content:
                 return seen
-        with suppress(InvalidJson):  # `describe` tells why; a body that is not there fails every check on it
+        with suppress(InvalidJson):  # `complaint` tells why; a body that is not there fails every check on it
             seen["body"] = parse_json(answer.content)
         return seen
 
@@ -168,18 +168,20 @@ class HttpSpec:
             return asked, ""
         return asked, _wire(f"{answer.status}", answer.headers, answer.content)
 
+    def complaint(self, request: HttpRequest, answer: HttpAnswer | None) -> str:
+        """What is wrong with a body that says it is JSON."""
+        if answer is None or not says_json(media_type(headers_map(answer.headers)), request.method, answer):
+            return ""
+        try:
+            parse_json(answer.content)
+        except InvalidJson as error:
+            return f"its body is not valid JSON: {error}"
+        return ""
+
     def describe(self, request: HttpRequest, answer: HttpAnswer | None) -> str:
-        """`POST /orders → 201`, secrets masked, and what is wrong with a body that says it is JSON."""
+        """`POST /orders → 201`, secrets masked."""
         asked = f"{request.method} {masked(request.url)}"
-        if answer is None:
-            return asked
-        told = f"{asked} → {answer.status}"
-        if says_json(media_type(headers_map(answer.headers)), request.method, answer):
-            try:
-                parse_json(answer.content)
-            except InvalidJson as error:
-                return f"{told}, its body is not valid JSON: {error}"
-        return told
+        return asked if answer is None else f"{asked} → {answer.status}"
 
 
 _MANUAL = __doc__

@@ -33,7 +33,7 @@ class SqliteJournal:
 
     async def claim(self, claim: Claim) -> bool:
         row = tables.row_of(claim)
-        return await self._writer.do(lambda connection: tables.insert_claim(connection, row), adds=True)
+        return await self._writer.do(lambda connection: tables.insert_claim(connection, row), adds=True, urgent=False)
 
     async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
         line = line_of(entry)
@@ -57,7 +57,7 @@ class SqliteJournal:
 
     async def release(self, claims: Sequence[Claim]) -> None:
         rows = [tables.row_of(claim) for claim in claims]
-        await self._writer.do(lambda connection: tables.mark_recorded(connection, rows))
+        await self._writer.do(lambda connection: tables.mark_recorded(connection, rows), urgent=False)
 
     async def prune(self, before: datetime) -> int:
         """In small batches, between which everything else goes on."""

@@ -20,6 +20,7 @@ from synthmon.store.sqlite_file import open_for_writing, prepare
 
 WAITING = 10_000
 BATCH = 500
+LINGER_S = 0.05
 _LOOK_FOR_SPACE_S = 1.0
 
 Answer = TypeVar("Answer")
@@ -32,6 +33,7 @@ class _Wish:
     work: Callable[[sqlite3.Connection], Any]
     adds: bool
     done: asyncio.Future[Any]
+    urgent: bool
     outcome: Any = None  # an answer, or the exception to raise
 
 
@@ -44,6 +46,8 @@ class JournalWriter:
         self._wishes: deque[_Wish] = deque()
         self._bell = threading.Condition(threading.Lock())
         self._closed = False
+        self._urgent = 0
+        self._committed_at_s = float("-inf")
         self._connection: sqlite3.Connection | None = None
         self._short_of_space = False
         self._looked_at_s = float("-inf")
@@ -51,16 +55,22 @@ class JournalWriter:
         self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
         self._thread.start()
 
-    async def do(self, work: Callable[[sqlite3.Connection], Answer], adds: bool = False) -> Answer:
-        """The answer of `work`, durable. Raises `OSError` when it is not written, `StoreUnusable` when it cannot be."""
+    async def do(self, work: Callable[[sqlite3.Connection], Answer], adds: bool = False, urgent: bool = True) -> Answer:
+        """The answer of `work`, durable. Raises `OSError` when it is not written, `StoreUnusable` when it cannot be.
+
+        What is not urgent waits for company if there was a commit less than `LINGER_S` ago: each commit is a sync to
+        the disk, and under load most of the work.
+        """
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         with self._bell:
             if self._closed:
                 raise OSError(errno.EBADF, f"{self._path}: the journal is closed")
             if len(self._wishes) >= WAITING:
                 raise OSError(errno.EAGAIN, f"{self._path}: {WAITING} entries wait already; the disk is too slow")
-            self._wishes.append(_Wish(work, adds, done))
-            self._bell.notify()
+            self._wishes.append(_Wish(work, adds, done, urgent))
+            self._urgent += urgent
+            if urgent or len(self._wishes) == 1:
+                self._bell.notify()
         return await done
 
     async def aclose(self) -> None:
@@ -92,7 +102,13 @@ class JournalWriter:
         with self._bell:
             while not self._wishes and not self._closed:
                 self._bell.wait()
-            return [self._wishes.popleft() for _ in range(min(BATCH, len(self._wishes)))]
+            until_s = self._committed_at_s + LINGER_S
+            while not self._urgent and not self._closed and (left_s := until_s - time.monotonic()) > 0:
+                self._bell.wait(left_s)
+            batch = [self._wishes.popleft() for _ in range(min(BATCH, len(self._wishes)))]
+            if not self._wishes:
+                self._urgent = 0
+            return batch
 
     def _write(self, wishes: list[_Wish]) -> None:
         self._look_for_space()
@@ -117,6 +133,7 @@ class JournalWriter:
         connection.execute("BEGIN IMMEDIATE")
         outcomes = [wish.work(connection) for wish in wishes]
         connection.execute("COMMIT")
+        self._committed_at_s = time.monotonic()
         for wish, outcome in zip(wishes, outcomes, strict=True):
             wish.outcome = outcome
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from synthmon.store.kept import Key
 from synthmon.store.schema import runs
 
 BATCH_ROWS = 200
+LINGER_S = 0.05
 WAITING = 1_000  # callers; more of them wait for a place
 LIMIT_S = 30.0
 _DOUBTS = 20_000
@@ -47,6 +49,7 @@ class SqlWriter:
         self._turn = asyncio.Lock()
         self._doubts: dict[Key, set[int]] = {}  # a commit of these broke: it may have happened, under one of the names
         self._closed = False
+        self._committed_at_s = float("-inf")
         self._on_postgres = engines.writer.dialect.name == "postgresql"
         dialect = postgresql if self._on_postgres else sqlite
         self._insert = dialect.insert(runs).on_conflict_do_nothing().returning(*_KEY)
@@ -93,8 +96,12 @@ class SqlWriter:
         while not self._closed or self._wishes:
             await self._bell.wait()
             self._bell.clear()
+            left_s = self._committed_at_s + LINGER_S - time.monotonic()
+            if left_s > 0 and not self._closed:  # under load records wait for company; one alone is written at once
+                await asyncio.sleep(left_s)
             while self._wishes:
                 await self._grant(self._gathered())
+                self._committed_at_s = time.monotonic()
 
     def _gathered(self) -> list[_Wish]:
         """Everything that waits, up to a full batch. While one batch is synced to disk the next one gathers."""

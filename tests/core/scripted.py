@@ -49,6 +49,9 @@ class Call:
     def see(self, request: Any, answer: Any) -> Mapping[str, Any]:
         return {"status": answer[0], "body": answer[1]}
 
+    def complaint(self, request: Any, answer: Any) -> str:
+        return ""
+
     def excerpt(self, request: Any, answer: Any) -> tuple[str, str]:
         return str(request), str(answer)
 

@@ -330,8 +330,15 @@ def test_a_step_is_described_in_one_line() -> None:
 
     assert spec.describe(request, None) == "POST /orders"
     assert spec.describe(request, HttpAnswer(201, (JSON,), b"{}", TIMING)) == "POST /orders → 201"
-    broken = spec.describe(request, HttpAnswer(200, (JSON,), b'{"a": 1, "a": 2}', TIMING))
-    assert broken == 'POST /orders → 200, its body is not valid JSON: Detected duplicate key "a" at line 1 column 14'
+
+
+def test_a_body_that_says_it_is_json_and_is_none_is_complained_of() -> None:
+    spec, request = spec_of({"http": "POST /orders"}), HttpRequest("POST", "/orders")
+
+    broken = spec.complaint(request, HttpAnswer(200, (JSON,), b'{"a": 1, "a": 2}', TIMING))
+
+    assert broken == 'its body is not valid JSON: Detected duplicate key "a" at line 1 column 14'
+    assert spec.complaint(request, HttpAnswer(200, (JSON,), b"{}", TIMING)) == ""
 
 
 async def test_performing_is_the_doors_business() -> None:

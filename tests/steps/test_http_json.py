@@ -134,7 +134,7 @@ def test_invalid_json_passes_no_check_and_is_named(what: str) -> None:
     held = {check: compiler.compile(check, KIND.offers).holds(scope).ok for check in CHECKS}
 
     assert not any(held.values()), held
-    assert "its body is not valid JSON: " in spec.describe(request, answer)
+    assert "its body is not valid JSON: " in spec.complaint(request, answer)
     with pytest.raises(InvalidJson):
         parse_json(INVALID[what])
 

@@ -204,9 +204,13 @@ class HttpDoor:
         return self._lag.stalled_s(stamps.began_ns, max(marks)) + self._lag.blind_s(trip.deadline_ns)
 
     def _timing(self, trip: _Trip) -> Timing:
-        corrected = bool(trip.hops) and all(hop.kernel for hop in trip.hops)
-        lagged = not corrected and bool(trip.hops) and self._lag.stalled_s(trip.hops[0].began_ns) > 0
-        return timing_of(trip.hops, trip.ours_ns, lagged)
+        """The phases; lagged if our loop stood still in one that no stamp of the kernel corrects."""
+        return timing_of(trip.hops, trip.ours_ns, any(self._was_late(hop) for hop in trip.hops))
+
+    def _was_late(self, hop: Stamps) -> bool:
+        # the kernel stamps what arrives: names, connections and handshakes are measured by our own clock
+        until_ns = hop.sent_ns if hop.kernel and hop.sent_ns else time.monotonic_ns()
+        return self._lag.stalled_s(hop.began_ns, until_ns) > 0
 
 
 def _guarded(guard: Guard, look_up: LookUp) -> Resolve:

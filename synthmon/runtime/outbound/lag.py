@@ -42,6 +42,10 @@ class LoopLag:
         until = time.monotonic_ns() if until_ns is None else until_ns
         return sum(max(0, min(end, until) - max(start, since_ns)) for start, end in self._stalls_after(since_ns)) / 1e9
 
+    def longest_s(self, since_ns: int) -> float:
+        """The longest that the loop stood still since an instant."""
+        return max((end - max(start, since_ns) for start, end in self._stalls_after(since_ns)), default=0) / 1e9
+
     def blind_s(self, at_ns: int) -> float:
         """How long before an instant the loop had been standing still already; 0 when it was running just then."""
         return sum(at_ns - start for start, end in self._stalls_after(at_ns) if start < at_ns <= end) / 1e9
