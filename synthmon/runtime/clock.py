@@ -1,7 +1,8 @@
 """The bell: APScheduler wakes us for every slot; what the slot is, and what becomes of it, is decided elsewhere.
 
 APScheduler on its own drops due times that it comes to late, tells a job nothing of its due time and draws jitter anew
-each time. So its executor (a documented extension point) hands on every due time, and the trigger names our own slots.
+each time. So it is an alarm and no more: when it wakes us, we name the slots that have come since the last one we
+named, by our own clock. When the system's clock is set it may wake us too early or too late; it names no slot twice.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from synthmon.core.slots import next_slot
 from synthmon.runtime.instants import Clock
 
 LEAD_S = 1.0  # how early the bell rings: time to claim the slot and lease an identity
+SLACK_S = 0.5  # how much earlier than that the system's clock may wake us: as far as it may be from ours
 
 Ring = Callable[[str, Sequence[datetime]], None]
 """(journey name, its due slots, oldest first): called on the loop, must not block."""
@@ -30,8 +32,9 @@ class Bell:
     def __init__(self, ring: Ring, clock: Clock, lead_s: float = LEAD_S) -> None:
         self._ring, self._clock, self._lead = ring, clock, timedelta(seconds=lead_s)
         self._kept: dict[str, Every | Cron] = {}
+        self._named: dict[str, datetime] = {}  # up to and with this instant, slots have been rung
         self._scheduler = AsyncIOScheduler(
-            executors={"default": _Ringer(self._rung)},
+            executors={"default": _Ringer(self.look)},
             job_defaults={"coalesce": False, "misfire_grace_time": None, "max_instances": 1},
             timezone=UTC,
         )
@@ -53,29 +56,41 @@ class Bell:
         wanted = dict(schedules)
         for name in self._kept.keys() - wanted.keys():
             self._scheduler.remove_job(name)
+            del self._named[name]
         for name, schedule in wanted.items():
             if self._kept.get(name) != schedule:
-                trigger = _SlotTrigger(name, schedule, self._clock, self._lead)
-                first = next_slot(schedule, name, after) - self._lead - self._clock.ahead
-                self._scheduler.add_job(_nothing, trigger, id=name, next_run_time=first, replace_existing=True)
+                self._named[name] = after
+                self._set_alarm(name, schedule)
         self._kept = wanted
 
     def clock_was_set(self) -> None:
-        """The system's clock jumped. Forward: look at once what is due; back: name the same slots in its new time."""
-        if self._clock.ahead:
-            kept, self._kept = self._kept, {}
-            self.keep(kept.items(), self._clock.now() + self._lead)
-        elif self._scheduler.running:
-            self._scheduler.wakeup()
+        """The system's clock jumped, and ours has followed or not: every alarm is set anew."""
+        for name, schedule in self._kept.items():
+            self._set_alarm(name, schedule)
+
+    def look(self, name: str) -> None:
+        """Ring for the slots that have come since the last one."""
+        schedule = self._kept.get(name)
+        if schedule is None:
+            return
+        until = self._clock.now() + self._lead
+        slot = next_slot(schedule, name, self._named[name])
+        slots = [slot] if slot <= until + timedelta(seconds=SLACK_S) else []
+        while slots and (slot := next_slot(schedule, name, slot)) <= until:
+            slots.append(slot)
+        if slots:
+            self._named[name] = slots[-1]
+            self._ring(name, slots)
 
     def next_slot(self, name: str) -> datetime | None:
         """The next slot of a journey that is kept."""
         schedule = self._kept.get(name)
         return next_slot(schedule, name, self._clock.now()) if schedule is not None else None
 
-    def _rung(self, name: str, times: Sequence[datetime]) -> None:
-        shift = self._lead + self._clock.ahead
-        self._ring(name, [time + shift for time in times])
+    def _set_alarm(self, name: str, schedule: Every | Cron) -> None:
+        trigger = _SlotTrigger(name, schedule, self._clock, self._lead)
+        first = next_slot(schedule, name, self._named[name]) - self._lead - self._clock.ahead
+        self._scheduler.add_job(_nothing, trigger, id=name, next_run_time=first, replace_existing=True)
 
 
 class _SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 is untyped
@@ -88,19 +103,19 @@ class _SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 is untyp
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         shift = self._lead + self._clock.ahead
-        return next_slot(self._schedule, self._name, (previous_fire_time or now) + shift) - shift
+        return next_slot(self._schedule, self._name, max(previous_fire_time or now, now) + shift) - shift
 
 
 class _Ringer(BaseExecutor):  # type: ignore[misc]  # APScheduler 3 is untyped
-    """An executor that runs nothing: it passes every due time on, at once."""
+    """An executor that runs nothing: it says whose alarm went off, at once."""
 
-    def __init__(self, rung: Ring) -> None:
+    def __init__(self, look: Callable[[str], None]) -> None:
         super().__init__()
-        self._rung = rung
+        self._look = look
 
     def _do_submit_job(self, job: Any, run_times: Sequence[datetime]) -> None:
         try:
-            self._rung(job.id, run_times)
+            self._look(job.id)
         finally:
             self._run_job_success(job.id, [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -33,24 +34,27 @@ class SteadyClock:
     would be silent for an hour; this one goes on and says so (`ahead`). Set forward, it follows at the next `sync`.
     """
 
-    def __init__(self) -> None:
-        self._offset_s = time.time() - time.monotonic()
+    def __init__(
+        self, wall_s: Callable[[], float] = time.time, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall_s, self._monotonic_s = wall_s, monotonic_s
+        self._offset_s = wall_s() - monotonic_s()
         self.ahead = timedelta()
 
     def monotonic_s(self) -> float:
-        return time.monotonic()
+        return self._monotonic_s()
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(time.monotonic() + self._offset_s, UTC)
+        return datetime.fromtimestamp(self._monotonic_s() + self._offset_s, UTC)
 
     def sync(self) -> timedelta | None:
         """Compare with the system's clock (call about once a second); answers the step if there was one."""
-        difference_s = time.time() - time.monotonic() - self._offset_s
+        difference_s = self._wall_s() - self._monotonic_s() - self._offset_s
         before = self.ahead
         if difference_s > -SLEWED_S:
             self._offset_s += difference_s
             self.ahead = timedelta()
         else:
             self.ahead = timedelta(seconds=round(-difference_s, 3))
-        stepped = abs(difference_s) > SLEWED_S and abs((self.ahead - before).total_seconds()) > SLEWED_S
-        return timedelta(seconds=difference_s) if stepped or difference_s > SLEWED_S else None
+        step = before + timedelta(seconds=difference_s)  # at the last look it was `before` behind
+        return step if abs(step.total_seconds()) > SLEWED_S else None

@@ -91,8 +91,9 @@ class Runner:
 
     def take(self, journey: Journey, due: Due) -> None:
         """Fill the slots that a bell brought; returns at once."""
-        for slot in due.missed:
-            self._spawn(self.miss(journey, slot, Reason.LATE_BELL, "the bell rang when a newer slot was due"))
+        if due.missed:  # one record for all: after a day of sleep they are thousands
+            said = f"the bell rang when newer slots were due, the first of these at {due.missed[0]:%H:%M:%S} UTC"
+            self._spawn(self.miss(journey, due.missed[-1], Reason.LATE_BELL, said, len(due.missed)))
         if due.run is not None and due.start is not None:
             self._spawn(self.fill(journey, due.run, due.start))
 

@@ -69,12 +69,12 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def missed(rows: Sequence[Row]) -> str:
-    """One sentence about the targets."""
-    fallen = [row.what for row in rows if row.reached is False]
-    aimed = sum(row.reached is not None for row in rows)
+    """One sentence about the targets; what could not be measured is not reached."""
+    aimed = [row for row in rows if row.target is not None]
+    fallen = [row.what for row in aimed if not row.reached]
     if not fallen:
-        return f"All {aimed} targets are reached."
-    return f"{aimed - len(fallen)} of {aimed} targets are reached; missed: {'; '.join(fallen)}."
+        return f"All {len(aimed)} targets are reached."
+    return f"{len(aimed) - len(fallen)} of {len(aimed)} targets are reached; missed: {'; '.join(fallen)}."
 
 
 def machine() -> str:
@@ -97,7 +97,9 @@ def write(readme: Path, text: str) -> None:
     whole = readme.read_text()
     new, found = re.subn(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{text}\n{END}", whole, count=1, flags=re.DOTALL)
     if not found:
-        raise ValueError(f"{readme} has no place between {BEGIN} and {END}: put these two lines where the table belongs.")
+        raise ValueError(
+            f"{readme} has no place between {BEGIN} and {END}: put these two lines where the table belongs."
+        )
     readme.write_text(new)
 
 

@@ -31,7 +31,7 @@ steps:
 {ORDER}    leaves: nothing
   - id: done
     http: GET /orders/${{order.id}}
-    within: 5s after order
+    within: 3s after order
     expect:
       - status == 200
       - body.status == "done"
@@ -49,6 +49,7 @@ THREE_WRITES = "steps:\n" + "".join(
       http: DELETE /orders/${{{step}.id}}
       gone: unchecked
       ttl: 1h
+    repeatable: true
 """
     for step in ("first", "second", "third")
 )
@@ -56,7 +57,7 @@ THREE_WRITES = "steps:\n" + "".join(
 DELAYED = """\
 steps:
   - id: slow
-    http: GET /delay/%d
+    http: GET /delay/50
     expect:
       - status == 200
     save:
@@ -71,7 +72,7 @@ def write(folder: Path, shop: str, steps: str, count: int, every: str) -> Path:
     settings = f"systems:\n  shop:\n    base: {shop}\n    writes: true\nlimits:\n  grace: 5s\n"
     (folder / "synthmon.yaml").write_text(settings)
     for number in range(count):
-        head = f"journey: {name(number)}\nevery: {every}\ndeadline: 10s\nsystem: shop\n"
+        head = f"journey: {name(number)}\nevery: {every}\ndeadline: 5s\nsystem: shop\n"
         own = steps.replace("%d", str(number))
         (probes / f"{name(number)}.yaml").write_text(head + own)
     return probes

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,12 @@ class Process:
         self.began_s = time.monotonic()
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                start_new_session=True,
             )
         self.pid = self._process.pid
 
@@ -101,6 +106,13 @@ class Process:
             time.sleep(0.01)
         return time.monotonic() - self.began_s
 
+    def result(self, limit_s: float) -> int:
+        """Wait for its end; its code."""
+        try:
+            return self._process.wait(limit_s)
+        except subprocess.TimeoutExpired as error:
+            raise Unmeasured(f"not ready after {limit_s:.0f} s") from error
+
     def last_words(self) -> str:
         """The end of its log, for the person who wonders."""
         return " / ".join(self.log.read_text(errors="replace").strip().splitlines()[-3:])[-400:]
@@ -109,16 +121,11 @@ class Process:
         """SIGTERM, then SIGKILL for the whole session; answers its log."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            try:
-                os.killpg(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            self._process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
         return self.log.read_text(errors="replace")
 
     def _tree(self) -> Iterator[list[str]]:
@@ -163,9 +170,7 @@ def ask(bench: Bench, module: str, *arguments: object, limit_s: float, pinned: b
     with _on(bench.ours) if pinned else _on(bench.ours, bench.theirs):
         process = Process(command, bench.folder / f"{module}-{time.monotonic_ns()}.log")
     try:
-        code = process._process.wait(limit_s)
-    except subprocess.TimeoutExpired as error:
-        raise Unmeasured(f"not ready after {limit_s:.0f} s") from error
+        code = process.result(limit_s)
     finally:
         said = process.end()
     if code:

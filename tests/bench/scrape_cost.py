@@ -1,22 +1,49 @@
 """What a scrape costs: CPU, bytes and the longest hold of the loop, and what a journey weighs.
 
-Run: python tests/bench/scrape_cost.py [journeys …]
+    python -m tests.bench.scrape_cost JOURNEYS [--all]
+
+Prints JSON lines: the weight, and a scrape of the page, compressed, after a quarter of the journeys ran. With `--all`
+other shares and plain text too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import random
 import sys
 import time
 import tracemalloc
-import zlib
+from collections.abc import Sequence
+from typing import Any
 
 from synthmon.metrics.board import Board
 from synthmon.metrics.exposition import Page, Wanted
 from synthmon.metrics.own import Own
+from tests.bench.figures import Row
+from tests.bench.processes import Bench, ask
 from tests.metrics.some import a_journey, a_record
+
+TARGETS_MS = {1_000: 5.0, 10_000: 50.0}
+HOLD_MS = 5.0
+
+
+def measure(bench: Bench) -> Sequence[Row]:
+    """A scrape every 15 s of journeys that run every minute: a quarter of them changed. Compressed, with exemplars."""
+    rows: list[Row] = []
+    for count, target_ms in TARGETS_MS.items():
+        told = ask(bench, "tests.bench.scrape_cost", count, limit_s=120)
+        usual = next(one for one in told if one["changed"] == count // 4 and one["form"] == "gzip")
+        what = f"`/metrics` with {count:,} journeys, a quarter of them changed"
+        rows += [
+            Row(f"{what}: CPU", usual["cpu_ms"], "ms CPU", target_ms),
+            Row(f"{what}: longest hold of the loop", usual["held_ms"], "ms", HOLD_MS),
+            Row(f"{what}: gzip", usual["mb"], "MB", 5),
+            Row(f"recording a run, {count:,} journeys", told[0]["record_us"], "µs CPU"),
+            Row(f"metrics of a journey in memory, {count:,} journeys", told[0]["kb_each"], "KB"),
+        ]
+    return rows
 
 
 async def scrape(page: Page, wanted: Wanted) -> tuple[float, float, int]:
@@ -45,7 +72,7 @@ async def scrape(page: Page, wanted: Wanted) -> tuple[float, float, int]:
     return cpu * 1000, max(held) * 1000, size
 
 
-async def main(count: int) -> None:
+async def run(count: int, everything: bool) -> list[dict[str, Any]]:
     """Load, run everything twice, scrape."""
     draw = random.Random(1)
     journeys = [a_journey(f"journey-{i:05d}") for i in range(count)]
@@ -61,31 +88,34 @@ async def main(count: int) -> None:
     weight = (tracemalloc.get_traced_memory()[0] - base) / count / 1024
     tracemalloc.stop()
 
+    records = [a_record(journey, draw, location="eu") for journey in journeys]
     began = time.process_time()
-    for journey in journeys:
-        board.record(a_record(journey, draw, location="eu"), journey)
-    recording = (time.process_time() - began) * 1e6 / count
-    print(f"{count} journeys: {weight:.1f} KB each, record {recording:.0f} µs (making it included)")
+    for record, journey in zip(records, journeys, strict=True):
+        board.record(record, journey)
+    told: list[dict[str, Any]] = [
+        {"kb_each": weight, "record_us": (time.process_time() - began) * 1e6 / count, "changed": None, "form": ""}
+    ]
     # journeys run in the order of their phases, so what changes between two scrapes mostly stands together
     ran = [card.journey for shelf in board.shelves for card in shelf.cards]
-    for label, changed in (("all", count), ("quarter", count // 4), ("100", 100), ("10 anywhere", 10), ("0", 0)):
-        for wanted in (Wanted(True, True), Wanted(True, False)):
+    for changed in (count, count // 4, 100, 0) if everything else (count // 4,):
+        for wanted in (Wanted(True, True), Wanted(True, False)) if everything else (Wanted(True, True),):
             await scrape(page, wanted)
             costs = []
             for _ in range(3):
                 begin = draw.randrange(count - changed + 1)
-                anywhere = "anywhere" in label
-                for journey in draw.sample(ran, changed) if anywhere else ran[begin : begin + changed]:
+                for journey in ran[begin : begin + changed]:
                     board.record(a_record(journey, draw, location="eu"), journey)
                 costs.append(await scrape(page, wanted))
-            cpu, held, size = min(costs)
+            cpu_ms, held_ms, size = sorted(costs)[1]
             form = "gzip" if wanted.gzip else "text"
-            print(f"  {label:>11} changed, {form}: {cpu:6.1f} ms CPU, loop held {held:4.1f} ms, {size / 1e6:.2f} MB")
-    whole = b"".join([part async for part in page.render(Wanted(True, True))])
-    lines = zlib.decompress(whole, 31).count(b"\n")
-    print(f"  {lines} lines")
+            told.append({"changed": changed, "form": form, "cpu_ms": cpu_ms, "held_ms": held_ms, "mb": size / 1e6})
+    return told
+
+
+def main() -> None:
+    for line in asyncio.run(run(int(sys.argv[1]), "--all" in sys.argv)):
+        print(json.dumps(line))
 
 
 if __name__ == "__main__":
-    for amount in map(int, sys.argv[1:] or ["1000", "10000"]):
-        asyncio.run(main(amount))
+    main()

@@ -1,0 +1,52 @@
+"""The demo shop as a process of its own, and the shipped journeys rewritten for its port."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SHIPPED = Path(__file__).parents[2] / "probes"
+CLOSES_S = 30.0
+
+
+@contextmanager
+def open_shop(folder: Path) -> Iterator[str]:
+    """A shop on a free port, with its logs in `folder`; gives its URL."""
+    command = [sys.executable, "-m", "synthmon.demo", "--port", "0", "--dir", str(folder)]
+    with (folder.parent / f"{folder.name}.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        found = re.search(r"open at (http://\S+) ", said)
+        assert found is not None, said
+        yield found[1]
+    finally:
+        process.terminate()
+        try:
+            process.wait(CLOSES_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def lay_out_shipped(folder: Path, shop_url: str, every: str) -> list[str]:
+    """Copy the shipped journeys and settings for this shop, at another pace; answers the names of the journeys."""
+    shutil.copytree(SHIPPED, folder / "probes")
+    settings = folder / "probes" / "synthmon.yaml"
+    (folder / "synthmon.yaml").write_text(settings.read_text().replace("http://127.0.0.1:9870", shop_url))
+    settings.unlink()
+    names = []
+    for probe in sorted((folder / "probes").iterdir()):
+        text, rewritten = re.subn(r"^every: 15s$", f"every: {every}", probe.read_text(), flags=re.MULTILINE)
+        assert rewritten == 1, f"{probe.name} has another pace"
+        probe.write_text(text)
+        names.append(probe.stem)
+    return names

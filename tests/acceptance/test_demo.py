@@ -1,0 +1,240 @@
+"""The shipped journeys against the demo shop: green on a whole shop, and each fault turns red what it should."""
+
+from __future__ import annotations
+
+import fcntl
+import html
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthmon.cli.demo import LISTEN, SHOP_PORT
+from synthmon.demo.client import break_fault, mend
+from synthmon.demo.faults import FAULTS
+from tests.acceptance.daemon import DaemonProcess, wait_for
+from tests.acceptance.shop import lay_out_shipped, open_shop
+
+SHIPPED = frozenset({"correlation", "order-confirmation-mail", "order-deletion", "order-shipment"})
+"""Those that wait for what comes last of all."""
+BOOKED = SHIPPED | {"order-to-ledger"}
+PAID = frozenset({"payment-integrity", "checkout-under-load"})
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Who turns red, and what the reason of one of them names. `may`: shares what is broken, and need not notice."""
+
+    red: frozenset[str]
+    journey: str
+    step: str
+    expectation: str
+    value: str
+    may: frozenset[str] = frozenset()
+
+
+EFFECTS = {
+    "lose-event": Effect(BOOKED, "order-to-ledger", "booked", "body.count == 1", "body.count is 0"),
+    "duplicate-event": Effect(BOOKED, "order-to-ledger", "booked", "body.count == 1", "body.count is 2"),
+    "swap-order": Effect(
+        frozenset({"signup-onboarding"}),
+        "signup-onboarding",
+        "in_order",
+        "body.profile.seq < body.credits.seq",
+        "body.credits.seq is ",
+    ),
+    "slow-dependency": Effect(
+        frozenset({"checkout-under-load"}),
+        "checkout-under-load",
+        "",  # whichever of the three is told first
+        "tookMs < 2000.0",
+        "tookMs is ",
+        may=BOOKED | PAID,
+    ),
+    "lose-correlation": Effect(
+        SHIPPED,
+        "correlation",
+        "labelled",
+        "body.shipments.map(s, s.correlationId) == [run.id]",
+        'is [""]',
+    ),
+    "error-body": Effect(
+        PAID,
+        "checkout-under-load",
+        "",
+        "body.count == 1",
+        'there is no key "count"',
+    ),
+    "stale-cache": Effect(
+        frozenset({"stock-freshness"}),
+        "stock-freshness",
+        "reserved",
+        'm.kind == "reserved")) == 1',
+        'm.kind == "reserved")) is 0',
+    ),
+    "dead-worker": Effect(SHIPPED, "order-shipment", "shipped", 'body.status == "shipped"', 'body.status is "booked"'),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A shop and the daemon that watches it."""
+
+    shop: str
+    daemon: DaemonProcess
+    journeys: list[str]
+
+    def runs_since(self, name: str, instant: datetime) -> list[dict[str, Any]]:
+        """The finished runs of a journey that began after an instant, oldest first; slots without a run left out."""
+        runs = self.daemon.get(f"/api/v1/runs?journey={name}&limit=100")["runs"]
+        ran = [run for run in runs if run["outcome"] in ("passed", "flaky", "failed", "unknown")]
+        began = [run for run in ran if datetime.fromisoformat(run["started"]) > instant]
+        return sorted(began, key=lambda run: str(run["started"]))
+
+    def outcomes_since(self, instant: datetime) -> dict[str, list[str]]:
+        return {name: [run["outcome"] for run in self.runs_since(name, instant)] for name in self.journeys}
+
+    def until_green(self, instant: datetime) -> None:
+        """Until every journey passed in a run that began after an instant."""
+
+        def green() -> bool:
+            return all({"passed", "flaky"} & set(outcomes) for outcomes in self.outcomes_since(instant).values())
+
+        wait_for(green, 90, lambda: str(self.outcomes_since(instant)))
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    with open_shop(folder / "shop") as url, DaemonProcess(folder) as daemon:
+        names = lay_out_shipped(folder, url, "5s")
+        daemon.start()
+        yield Watched(url, daemon, names)
+        assert daemon.stop() == 0
+
+
+def test_all_shipped_journeys_pass_against_a_whole_shop(watched: Watched) -> None:
+    watched.until_green(datetime(2000, 1, 1, tzinfo=UTC))
+
+    outcomes = watched.outcomes_since(datetime(2000, 1, 1, tzinfo=UTC))
+    assert len(outcomes) == 9
+    assert {outcome for told in outcomes.values() for outcome in told} <= {"passed", "flaky"}
+    for name in watched.journeys:
+        assert watched.daemon.metric("synthmon_runs_total", journey=name, outcome="passed") >= 1
+        assert watched.daemon.metric("synthmon_runs_total", journey=name, outcome="failed") == 0
+
+
+@pytest.mark.parametrize("fault", [fault.name for fault in FAULTS])
+def test_a_fault_turns_its_journeys_red_with_the_reason_and_no_others_until_it_is_mended(
+    watched: Watched, fault: str
+) -> None:
+    effect, daemon = EFFECTS[fault], watched.daemon
+    failed_before = {
+        name: daemon.metric("synthmon_runs_total", journey=name, outcome="failed") for name in watched.journeys
+    }
+
+    break_fault(watched.shop, fault)
+    broken = datetime.now(UTC)
+    try:
+        wait_for(
+            lambda: all(len(watched.runs_since(name, broken)) >= 2 for name in watched.journeys),
+            120,
+            lambda: str(watched.outcomes_since(broken)),
+        )
+    finally:
+        mend(watched.shop, fault)
+    mended = datetime.now(UTC)
+    told = {name: watched.runs_since(name, broken)[:2] for name in watched.journeys}
+
+    outcomes = {name: [run["outcome"] for run in runs] for name, runs in told.items()}
+    red = {name for name, seen in outcomes.items() if "failed" in seen}
+    assert effect.red <= red, f"{sorted(effect.red - red)} saw nothing: {outcomes}"
+    assert red <= effect.red | effect.may, f"{sorted(red - effect.red)} have nothing to do with it: {outcomes}"
+    seen = next(run for run in told[effect.journey] if run["outcome"] == "failed")
+    assert seen["step"] == effect.step or not effect.step
+    for words in (f"{seen['step']}: ", f"{effect.journey}.yaml:", effect.expectation, effect.value):
+        assert words in seen["message"]
+    assert seen["message"] in html.unescape(daemon.text(f"/journeys/{effect.journey}"))
+    for name in effect.red:
+        assert daemon.metric("synthmon_runs_total", journey=name, outcome="failed") > failed_before[name]
+    watched.until_green(mended)
+
+
+def test_the_demo_command_runs_and_ends_by_itself_and_leaves_no_process(tmp_path: Path) -> None:
+    with the_ports_of_the_demo():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "synthmon", "demo", "--for", "20s", "--dir", str(tmp_path)],
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            wait_for(lambda: _answers(f"http://{LISTEN}/healthz") or process.poll() is not None, 90)
+            while_open = _processes_of(tmp_path)
+            _, said = process.communicate(timeout=150)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(60)
+
+    assert process.returncode == 0, said
+    assert "synthmon watches it" in said
+    assert len(while_open) >= 3  # the command, the shop, the daemon: that the next line can fail
+    assert wait_for(lambda: not _processes_of(tmp_path), 20, lambda: str(_processes_of(tmp_path)))
+    history = subprocess.run(
+        [sys.executable, "-m", "synthmon", "history", "--json", "--store", f"sqlite:///{tmp_path / 'synthmon.db'}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert sum(run["outcome"] in ("passed", "flaky") for run in json.loads(history.stdout)) >= 5
+
+
+@contextmanager
+def the_ports_of_the_demo() -> Iterator[None]:
+    """The demo has fixed ports: one at a time on a machine, and not beside somebody's own demo."""
+    with (Path(tempfile.gettempdir()) / "synthmon-demo-test.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        taken = [port for port in (SHOP_PORT, int(LISTEN.rpartition(":")[2])) if _is_taken(port)]
+        if taken:
+            pytest.skip(f"ports {taken} of the demo are in use here: stop what listens there")
+        yield
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _processes_of(folder: Path) -> list[str]:
+    """The command lines of all processes that name this folder, ours apart."""
+    told = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue  # it ended meanwhile
+            if str(folder) in command:
+                told.append(command)
+    return told
