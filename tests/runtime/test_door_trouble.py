@@ -26,6 +26,7 @@ from synthmon.core.system import Tls
 from synthmon.runtime.doors import Doors
 from synthmon.runtime.outbound.stamps import Address
 from tests.runtime.door_certificates import Authority, make_authority
+from tests.runtime.door_narrow import BODY
 from tests.runtime.door_servers import (
     ENVELOPE,
     RUN,
@@ -338,6 +339,15 @@ async def test_our_own_routes_are_told_from_what_the_network_says(transport: str
         "swallowed by the router": Reason.TIMEOUT,
     }
     assert not any(sent for _, sent, _ in told.values())
+
+
+@pytest.mark.platform_limit("root")
+@pytest.mark.platform_limit("netns")
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_packets_of_576_bytes_carry_long_requests_and_answers_whole(transport: str) -> None:
+    told = await _told_by("unshare", "--net", sys.executable, "-m", "tests.runtime.door_narrow", transport)
+
+    assert told == [200, len(BODY), len(BODY)]
 
 
 async def test_a_defect_of_our_own_is_ours_and_costs_one_act() -> None:
