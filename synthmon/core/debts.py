@@ -6,12 +6,12 @@ The same strands serve a run that ends, and a later process that finds the run's
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from synthmon.core.acts import Do, Note, Seen, Wake
-from synthmon.core.door import Trouble
+from synthmon.core.door import Timing, Trouble
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.intents import Intent, Learned, Opened, OpenRun, Settled
 from synthmon.core.journey import Journey, Look, Spec, Step, Undo
@@ -285,12 +285,20 @@ def clean_up_refs(step: Step) -> frozenset[str]:
 
 def attempt(act_id: str, spec: Spec, request: Any, seen: Seen, asked_s: float, begin_s: float) -> Attempt:
     """What is kept of one act."""
-    timing = seen.trouble.timing if seen.trouble else getattr(seen.answer, "timing", None)
-    took_ms = timing.total_ms if timing and timing.total_ms else (seen.at_s - asked_s) * 1e3
-    kept = Attempt(act_id, spec.describe(request, seen.answer), (asked_s - begin_s) * 1e3, took_ms)
-    if seen.trouble:
-        kept = replace(kept, reason=seen.trouble.reason, detail=seen.trouble.detail)
-    return replace(kept, timing=timing) if timing else kept
+    trouble = seen.trouble
+    timing = trouble.timing if trouble else getattr(seen.answer, "timing", None) or _NO_TIMING
+    return Attempt(
+        act_id,
+        spec.describe(request, seen.answer),
+        (asked_s - begin_s) * 1e3,
+        timing.total_ms or (seen.at_s - asked_s) * 1e3,
+        trouble.reason if trouble else Reason.NONE,
+        trouble.detail if trouble else "",
+        timing,
+    )
+
+
+_NO_TIMING = Timing()  # of a kind that does not measure its phases
 
 
 def flight_ids(debt: Debt) -> tuple[str, ...]:

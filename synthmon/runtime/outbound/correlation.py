@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from synthmon import __version__
@@ -19,6 +19,14 @@ class Marks:
     run_id: str
     journey: str
     headers: Mapping[str, str]
+    agent: str = field(init=False)
+    baggage: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        name = quote(self.journey, safe="/")
+        baggage = f"synthetic_request=true,synthmon.run={self.run_id},synthmon.journey={name}"
+        object.__setattr__(self, "agent", f"synthmon/{__version__} (synthetic; {self.journey})")
+        object.__setattr__(self, "baggage", baggage)
 
     def put_on(self, headers: Iterable[tuple[str, str]], nth: int, key: str | None, propagate: bool) -> Headers:
         """The headers of the run's nth request: the writer's own, then the marks.
@@ -29,21 +37,17 @@ class Marks:
         """
         headers = list(headers)
         theirs = {name.lower(): value for name, value in headers}
-        agent = f"synthmon/{__version__} (synthetic; {self.journey})"
-        ours: dict[str, str] = {"user-agent": _joined(theirs.get("user-agent"), agent, " ")}
+        ours: dict[str, str] = {"user-agent": _joined(theirs.get("user-agent"), self.agent, " ")}
         if propagate:
             ours["traceparent"] = f"00-{self.run_id}-{span_id(self.run_id, nth)}-01"
             ours["tracestate"] = _joined(f"synthmon={self.run_id}", theirs.get("tracestate"), ",")
-            ours["baggage"] = _joined(theirs.get("baggage"), self._baggage(), ",")
+            ours["baggage"] = _joined(theirs.get("baggage"), self.baggage, ",")
             ours["x-correlation-id"] = self.run_id
             ours.update((name.lower(), value) for name, value in self.headers.items())
         if key is not None:
             ours["idempotency-key"] = key if propagate else hashlib.sha256(key.encode()).hexdigest()[:32]
         kept = [(name, value) for name, value in headers if name.lower() not in _JOINED]
         return kept + [(name, value) for name, value in ours.items() if name in _JOINED or name not in theirs]
-
-    def _baggage(self) -> str:
-        return f"synthetic_request=true,synthmon.run={self.run_id},synthmon.journey={quote(self.journey, safe='/')}"
 
 
 def span_id(run_id: str, nth: int) -> str:
