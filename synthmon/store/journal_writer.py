@@ -21,6 +21,7 @@ from synthmon.store.sqlite_file import open_for_writing, prepare
 WAITING = 10_000
 BATCH = 500
 LINGER_S = 0.05
+COMPANY = 50  # that many need not wait for more
 _LOOK_FOR_SPACE_S = 1.0
 
 Answer = TypeVar("Answer")
@@ -69,7 +70,7 @@ class JournalWriter:
                 raise OSError(errno.EAGAIN, f"{self._path}: {WAITING} entries wait already; the disk is too slow")
             self._wishes.append(_Wish(work, adds, done, urgent))
             self._urgent += urgent
-            if urgent or len(self._wishes) == 1:
+            if urgent or len(self._wishes) == 1 or len(self._wishes) >= COMPANY:
                 self._bell.notify()
         return await done
 
@@ -103,7 +104,9 @@ class JournalWriter:
             while not self._wishes and not self._closed:
                 self._bell.wait()
             until_s = self._committed_at_s + LINGER_S
-            while not self._urgent and not self._closed and (left_s := until_s - time.monotonic()) > 0:
+            while not (self._urgent or self._closed or len(self._wishes) >= COMPANY):
+                if (left_s := until_s - time.monotonic()) <= 0:
+                    break
                 self._bell.wait(left_s)
             batch = [self._wishes.popleft() for _ in range(min(BATCH, len(self._wishes)))]
             if not self._wishes:

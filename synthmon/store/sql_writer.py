@@ -7,6 +7,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from synthmon.store.schema import runs
 
 BATCH_ROWS = 200
 LINGER_S = 0.05
+COMPANY = 50  # that many need not wait for more
 WAITING = 1_000  # callers; more of them wait for a place
 LIMIT_S = 30.0
 _DOUBTS = 20_000
@@ -96,12 +98,18 @@ class SqlWriter:
         while not self._closed or self._wishes:
             await self._bell.wait()
             self._bell.clear()
-            left_s = self._committed_at_s + LINGER_S - time.monotonic()
-            if left_s > 0 and not self._closed:  # under load records wait for company; one alone is written at once
-                await asyncio.sleep(left_s)
+            await self._wait_for_company()
             while self._wishes:
                 await self._grant(self._gathered())
                 self._committed_at_s = time.monotonic()
+
+    async def _wait_for_company(self) -> None:
+        """Under load a few records wait a little for others; one that comes alone is written at once."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._committed_at_s + LINGER_S - time.monotonic())):
+                while len(self._wishes) < COMPANY and not self._closed:
+                    await self._bell.wait()
+                    self._bell.clear()
 
     def _gathered(self) -> list[_Wish]:
         """Everything that waits, up to a full batch. While one batch is synced to disk the next one gathers."""
