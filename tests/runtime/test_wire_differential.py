@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -234,7 +235,11 @@ def split(draw: st.DrawFn, data: bytes) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(edges) if a < b]
 
 
-@settings(max_examples=800, deadline=None, database=None)
+# the same examples each time, so that a gate does not fail by chance; SYNTHMON_FUZZ=1 draws new ones
+FUZZ = settings(deadline=None, database=None, derandomize="SYNTHMON_FUZZ" not in os.environ)
+
+
+@settings(FUZZ, max_examples=800)
 @given(spoilt().flatmap(lambda data: st.tuples(st.just(data), split(data))), st.sampled_from(["GET", "GET", "HEAD"]))
 def test_the_same_bytes_are_the_same_answer_to_h11(case: tuple[bytes, list[bytes]], method: str) -> None:
     data, pieces = case
@@ -242,7 +247,7 @@ def test_the_same_bytes_are_the_same_answer_to_h11(case: tuple[bytes, list[bytes
     assert differ(data, pieces, method) is None
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(FUZZ, max_examples=300)
 @given(spoilt().flatmap(lambda data: st.tuples(st.just(data), split(data))), st.sampled_from(["GET", "HEAD"]))
 def test_where_the_bytes_are_cut_does_not_matter(case: tuple[bytes, list[bytes]], method: str) -> None:
     data, pieces = case
