@@ -263,3 +263,10 @@ def test_an_answer_may_come_byte_by_byte(framing: bytes) -> None:
     assert answer.body == b"four five"
     assert answer.headers[0] == (b"X", b"a b")
     assert answer.reusable
+
+
+def test_stray_line_ends_behind_a_chunked_body_make_the_connection_unfit() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n"
+
+    assert feed(head).reusable
+    assert not feed(head + b"\n\r\n\r\n").reusable

@@ -182,7 +182,7 @@ class Answer:
         if self.complete:
             self._chunks = None
             # a chunked body ends with an empty line; bytes behind it that began no second answer show in the tail
-            if not self._tail.endswith(b"\r\n\r\n") or self._tail == b"\r\n\r\n\r\n":
+            if not self._tail.endswith(b"\r\n\r\n") or self._tail[-5:-4] in (b"\r", b"\n"):
                 self.reusable = False
             return
         self._framing_bytes = 0 if len(self._body) > before else self._framing_bytes + len(data)
