@@ -78,7 +78,7 @@ STRICTER: dict[str, Callable[[bytes, str], bool]] = {
     "bare line feeds (RFC 9112 §2.2: a recipient MAY take them)": lambda data, why: (
         re.search(rb"(?<!\r)\n", data) is not None and "not valid HTTP" in why
     ),
-    "carriage returns inside a line": lambda data, why: "expected LF" in why,
+    "carriage returns inside a line": lambda data, why: "expected lf" in why.lower(),
     "control characters in a reason": lambda data, why: "control character" in why,
     "control characters in a header": lambda data, why: "Invalid header value char" in why,
     "a length stated twice, even alike (RFC 9112 §6.3: MUST or MAY refuse)": lambda data, why: (
