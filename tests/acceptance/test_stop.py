@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.accounts import all_runs, assert_each_slot_is_told_once
+from tests.acceptance.accounts import Told, all_runs, assert_each_slot_is_told_once
 from tests.acceptance.daemon import DaemonProcess, wait_for
 from tests.acceptance.things import Things, serving_things
 
@@ -71,6 +72,14 @@ def until_paid(daemon: DaemonProcess, things: Things) -> None:
     wait_for(lambda: not things.left() and daemon.metric("synthmon_open_debts") == 0, 120, lambda: str(things.left()))
 
 
+def assert_every_started_journey_is_told_once(runs: Sequence[Told]) -> None:
+    """A journey whose first slot had not come before the signal has nothing to be told of; most had."""
+    started = {str(run["journey"]) for run in runs}
+    assert len(started) >= 0.8 * JOURNEYS
+    for journey in started:
+        assert_each_slot_is_told_once(runs, journey, EVERY_S)
+
+
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_the_midst_of_a_hundred_runs_ends_with_0_within_the_grace_and_takes_everything_back(
     tmp_path: Path, told: signal.Signals
@@ -95,8 +104,7 @@ def test_a_signal_in_the_midst_of_a_hundred_runs_ends_with_0_within_the_grace_an
     assert left == {}, "the runs did not clean up before the end"
     assert max(things.made.values()) == 1
     assert "interrupted" in {run["reason"] for run in runs}
-    for number in range(JOURNEYS):
-        assert_each_slot_is_told_once(runs, f"making-{number}", EVERY_S)
+    assert_every_started_journey_is_told_once(runs)
 
 
 def test_a_second_sigterm_ends_at_once_and_the_next_start_pays(tmp_path: Path) -> None:
@@ -124,5 +132,4 @@ def test_a_second_sigterm_ends_at_once_and_the_next_start_pays(tmp_path: Path) -
     assert code == 0
     assert took_s < GRACE_S / 2
     assert left, "there was nothing to clean up: the test shows nothing"
-    for number in range(JOURNEYS):
-        assert_each_slot_is_told_once(runs, f"making-{number}", EVERY_S)
+    assert_every_started_journey_is_told_once(runs)
