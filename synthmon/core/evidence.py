@@ -1,0 +1,232 @@
+"""What other systems report about a run, whatever they report it with: one noun, and how its fields are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from synthmon.core.foreign import disarm
+from synthmon.core.outcomes import Reason
+
+MOST_RECORDS, MOST_BYTES = 5000, 2 * 1024 * 1024  # of one run
+MOST_ATTRS, MOST_ATTR_CHARACTERS = 32, 256
+MOST_LINKED_TRACES, MOST_HOPS = 20, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One record: that a step of some service happened.
+
+    Instants are Unix nanoseconds; `at_ns` is when it ended by the clock of the machine that wrote it (`clock` names
+    that machine or service), `start_ns` when it began (0: not told), `received_ns` when we saw it. `id` tells two
+    happenings apart; the same id with a higher `attempt` is a retry or redelivery of one. `seq` orders records of one
+    clock that bear the same instant. `causes` are ids of what it follows from. `matched_by` says why it is this run's.
+    """
+
+    source: str
+    step: str
+    at_ns: int
+    name: str = ""
+    status: str = ""
+    attempt: int = 1
+    start_ns: int = 0
+    duration_ms: float | None = None
+    clock: str = ""
+    seq: int = 0
+    id: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    causes: tuple[str, ...] = ()
+    dependency: str = ""
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    received_ns: int = 0
+    matched_by: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What tells it from another happening of the same step, attempts apart."""
+        return self.id or self.span_id or f"{self.at_ns}:{self.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """A source has told everything of this run that happened until then (Unix nanoseconds, by its own clocks)."""
+
+    source: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A source cannot tell, from now on or for a time: what it says nothing of may have happened all the same."""
+
+    source: str
+    reason: Reason
+    detail: str
+
+
+Report = Evidence | Watermark | Blind
+
+Tell = Callable[[Report], None]
+"""Told at once, on the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a source looks for: whatever bears one of the marks of a run, since it began.
+
+    `keys` are the run's own business keys (an e-mail, a saved id): they join what lost the trace on its way.
+    `traces` are trace ids that belong to it; more are adopted as links are found.
+    """
+
+    run_id: str
+    namespace: str
+    since_ns: int
+    keys: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
+
+    def matched_by(self, texts: Mapping[str, str]) -> str:
+        """Which field bears a mark, in words (`correlationId`, `order (key)`); empty when none does."""
+        for name, text in texts.items():
+            if self.run_id in text or self.namespace in text:
+                return name
+        for name, text in texts.items():
+            if any(key == text for key in self.keys) or any(trace in text for trace in self.traces):
+                return f"{name} (key)"
+        return ""
+
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "step": ("step", "event", "eventName", "event.name", "operation", "name", "message", "msg"),
+    "status": ("status", "outcome", "result", "level", "severity"),
+    "attempt": ("attempt", "retry", "delivery", "deliveryCount"),
+    "id": ("eventId", "event_id", "messageId", "message_id", "id", "span_id", "spanId"),
+    "at": ("at", "time", "timestamp", "@timestamp", "ts", "datetime"),
+    "latency": ("latencyMs", "latency_ms", "durationMs", "duration_ms", "elapsedMs"),
+    "clock": ("service", "service.name", "host", "hostname", "function", "logger"),
+    "dependency": ("dependency", "peer", "downstream"),
+    "seq": ("seq", "sequence", "offset"),
+    "trace": ("traceId", "trace_id", "trace.id"),
+    "span": ("spanId", "span_id", "span.id"),
+    "workflow": ("workflow",),
+}
+"""What a record calls its parts, the first that is there counts; `map:` of a source replaces single entries."""
+
+
+def from_fields(
+    source: str, fields: Mapping[str, Any], wanted: Wanted, received_ns: int, renamed: Mapping[str, str]
+) -> Evidence | None:
+    """A log line, a row or a document as evidence; None when it is of another run, or bears no time.
+
+    `renamed` says where a part of `FIELDS` is found, as a dotted path: `{step: labels.step}`.
+    """
+    texts = flat(fields)
+    matched_by = wanted.matched_by(texts)
+    if not matched_by:
+        return None
+    found = {part: _first(texts, renamed.get(part), names) for part, names in FIELDS.items()}
+    at_ns = instant_ns(found["at"])
+    if not at_ns:
+        return None
+    duration_ms = _number(found["latency"])
+    used = {renamed.get(part) or next((n for n in names if n in texts), "") for part, names in FIELDS.items()}
+    return Evidence(
+        source=source,
+        step=cut(found["step"]),
+        at_ns=at_ns,
+        name=cut(found["workflow"]),
+        status=cut(found["status"]),
+        attempt=int(_number(found["attempt"]) or 1),
+        start_ns=at_ns - int(duration_ms * 1e6) if duration_ms else 0,
+        duration_ms=duration_ms,
+        clock=cut(found["clock"]),
+        seq=int(_number(found["seq"]) or 0),
+        id=cut(found["id"]),
+        trace_id=found["trace"][:32],
+        span_id=found["span"][:16],
+        dependency=cut(found["dependency"]),
+        attrs=attrs_of({name: text for name, text in texts.items() if name not in used}),
+        received_ns=received_ns,
+        matched_by=matched_by,
+    )
+
+
+def flat(fields: Mapping[str, Any], prefix: str = "", depth: int = 4) -> dict[str, str]:
+    """Nested fields by dotted path, every value as text; lists by index."""
+    found: dict[str, str] = {}
+    for name, value in fields.items():
+        path = f"{prefix}{name}"
+        match value:
+            case dict() if depth:
+                found.update(flat(value, f"{path}.", depth - 1))
+            case list() if depth:
+                found.update(flat({str(i): item for i, item in enumerate(value[:MOST_ATTRS])}, f"{path}.", depth - 1))
+            case bool():
+                found[path] = str(value).lower()
+            case None:
+                continue
+            case _:
+                found[path] = disarm(str(value))
+    return found
+
+
+def attrs_of(texts: Mapping[str, str]) -> dict[str, str]:
+    """At most 32 attributes of at most 256 characters each."""
+    return {cut(name): cut(text) for name, text in list(texts.items())[:MOST_ATTRS]}
+
+
+def cut(text: str) -> str:
+    """A text as it is kept."""
+    return text if len(text) <= MOST_ATTR_CHARACTERS else text[: MOST_ATTR_CHARACTERS - 1] + "…"
+
+
+def instant_ns(text: str) -> int:
+    """An instant as Unix nanoseconds: RFC 3339, or a number of seconds, milli-, micro- or nanoseconds by its size; 0
+    when it is none. A time without a zone is UTC."""
+    number = _number(text)
+    if number is not None:
+        return _scaled_ns(text, number)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    whole = moment.replace(microsecond=0)
+    seconds = int(whole.timestamp() if whole.tzinfo else _as_utc_s(whole))
+    return seconds * 1_000_000_000 + _fraction_ns(text, moment)
+
+
+def _as_utc_s(moment: datetime) -> float:
+    return (moment - datetime(1970, 1, 1)).total_seconds()
+
+
+def _fraction_ns(text: str, moment: datetime) -> int:
+    """The digits behind the point, all nine of them: `fromisoformat` keeps six."""
+    _, point, rest = text.partition(".")
+    digits = ""
+    for character in rest if point else "":
+        if not character.isdigit():
+            break
+        digits += character
+    return int(digits[:9].ljust(9, "0")) if digits else moment.microsecond * 1000
+
+
+def _scaled_ns(text: str, number: float) -> int:
+    scale = next((scale for scale, below in ((10**9, 1e11), (10**6, 1e14), (10**3, 1e17)) if number < below), 1)
+    return int(Decimal(text) * scale)
+
+
+def _first(texts: Mapping[str, str], renamed: str | None, names: tuple[str, ...]) -> str:
+    if renamed is not None:
+        return texts.get(renamed, "")
+    return next((texts[name] for name in names if texts.get(name)), "")
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if number == number and abs(number) != float("inf") else None
