@@ -14,7 +14,7 @@ FOR ?=
 # pip takes its index, certificates and time-outs from its own configuration; nothing here names one.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test torture bench lint services lock schema clean
+.PHONY: help demo test torture bench lint services lock audit sbom schema clean
 
 help:  ## this list
 	@echo "synthmon: make TARGET"
@@ -32,10 +32,11 @@ torture: $(VENV)/.has-dev  ## run the long tests: kill -9, power cuts, a simulat
 bench: $(VENV)/.has-dev  ## measure speed and memory against the goals; alone on the machine, please
 	@$(PY) -m tests.bench $(ARGS)
 
-lint: $(VENV)/.has-dev  ## style, layout and types: ruff check, ruff format --check, mypy strict
+lint: $(VENV)/.has-dev  ## style, layout and types: ruff check, ruff format --check, mypy strict, shellcheck
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/shellcheck .ci/*
 
 services:  ## install the real servers that the tests use (Debian packages; not started as services)
 	@.ci/services
@@ -47,12 +48,20 @@ lock: $(VENV)/.has-dev  ## write deploy/*.lock anew: every dependency of the ima
 	"$${compile[@]}" --extra postgres --extra uvloop --output-file requirements.lock ../pyproject.toml && \
 	"$${compile[@]}" --build-deps-for wheel --only-build-deps --output-file build.lock ../pyproject.toml
 
+audit: $(VENV)/.has-audit  ## ask the package index for known weaknesses in what the image holds; fails if it cannot be asked
+	@$(PY) -m pip_audit --strict --disable-pip --require-hashes --requirement deploy/requirements.lock
+
+sbom: $(VENV)/.has-dev  ## write synthmon.cdx.json: every distribution that the image installs, with its hashes (CycloneDX)
+	@$(PY) -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-format JSON --output-file synthmon.cdx.json deploy/requirements.lock
+	@echo "synthmon.cdx.json"
+
 schema: $(VENV)/.has-dev  ## write synthmon.schema.json, with which an editor completes and checks journeys
 	@$(VENV)/bin/synthmon schema > synthmon.schema.json.new && mv synthmon.schema.json.new synthmon.schema.json
 	@echo "synthmon.schema.json"
 
 clean:  ## remove the virtual environment and everything that was built or cached here
-	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis synthmon.schema.json synthmon.schema.json.new
+	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis synthmon.schema.json synthmon.schema.json.new synthmon.cdx.json
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp a set of extras: made anew when pyproject.toml changed, or when the Python behind it is gone.

@@ -26,11 +26,29 @@ def _runs(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
 
 
+def _can_cut_power() -> bool:
+    from tests.store.power_cuts import can_cut  # here: every test reads this file, few need that one
+
+    return can_cut()
+
+
+def _can_limit_memory() -> bool:
+    from tests.acceptance.narrow import can_limit_memory
+
+    return can_limit_memory()
+
+
 # name → what is missing where the probe says no, and the probe
 LIMITS: dict[str, tuple[str, Callable[[], bool]]] = {
     "root": ("needs root", lambda: os.geteuid() == 0),
     "netns": ("the kernel does not let us make a network namespace", lambda: _runs("unshare", "--net", "true")),
+    "nft": (
+        "the kernel does not let us count packets in a network namespace",
+        lambda: _runs("unshare", "--net", "sh", "-c", "PATH=$PATH:/usr/sbin nft add table inet some"),
+    ),
     "bwrap": ("bubblewrap cannot make a sandbox here", lambda: _runs("bwrap", "--ro-bind", "/", "/", "true")),
+    "power_cuts": ("needs root, loop devices and ext4 for a disk whose power can be cut", _can_cut_power),
+    "memory_cgroup": ("needs root and a memory cgroup that can be made here", _can_limit_memory),
     "systemd": ("systemd-analyze is part of systemd", lambda: shutil.which("systemd-analyze") is not None),
 }
 _PARDONED = pytest.StashKey[bool]()

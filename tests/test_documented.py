@@ -9,6 +9,7 @@ import pytest
 import typer.main
 
 from synthmon.cli.main import app
+from synthmon.language.connections import find_connections
 from synthmon.language.kinds import STRUCTURE, find_kinds
 from synthmon.language.load import load
 from tests.documented import README, metrics_table, section
@@ -38,7 +39,7 @@ def test_every_option_that_is_named_exists() -> None:
 
 
 def test_every_kind_of_step_is_told() -> None:
-    table = TEXT[TEXT.index("**Steps.**") : TEXT.index("**Checks and values**")]
+    table = TEXT[TEXT.index("**Steps.**") : TEXT.index("**Messages.**")]
 
     assert set(re.findall(r"^\| `(\w+)", table, re.MULTILINE)) == {*find_kinds(), *STRUCTURE}
 
@@ -84,3 +85,9 @@ def test_the_code_block_of_rooms_names_every_room() -> None:
     rooms = {folder.parent.name for folder in (ROOT / "synthmon").glob("*/__init__.py")}
 
     assert told == rooms
+
+
+def test_every_kind_of_connection_is_told() -> None:
+    table = TEXT[TEXT.index("| connection | is |") :].partition("\n\n")[0]
+
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(find_connections())

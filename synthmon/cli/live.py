@@ -41,7 +41,7 @@ class Stage:
                 looks = f" look {len(course.attempts)}" if len(course.attempts) > 1 else ""
                 line.append(f"◌ {course.step.id}{looks} ", "yellow")
                 if course.judged.message:
-                    line.append(f" {course.judged.message}", "dim")
+                    line.append(f" {core.vault.redact(course.judged.message)}", "dim")
             else:
                 line.append(f"✓ {course.step.id} ", "green")
         if core.forward_end_s is not None:

@@ -7,7 +7,23 @@ from typing import Annotated
 import typer
 
 from synthmon import __version__
-from synthmon.cli import check, demo, explain, history, importing, init, run, schema, serve, show
+from synthmon.cli import (
+    check,
+    debts,
+    demo,
+    explain,
+    history,
+    identities,
+    importing,
+    init,
+    kinds,
+    run,
+    schema,
+    serve,
+    show,
+    sweep,
+    pause,
+)
 
 app = typer.Typer(
     name="synthmon",
@@ -20,9 +36,15 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("run")(run.run)
 app.command("serve")(serve.serve)
+app.command("pause")(pause.pause)
+app.command("resume")(pause.resume)
 app.command("history")(history.history)
 app.command("show")(show.show)
+app.command("identities")(identities.identities)
+app.command("debts")(debts.debts)
+app.command("sweep")(sweep.sweep)
 app.command("explain")(explain.explain)
+app.command("kinds")(kinds.kinds)
 app.command("schema")(schema.schema)
 app.command("init")(init.init)
 app.add_typer(importing.app, name="import")

@@ -13,6 +13,7 @@ from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.journey import Journey, Step
 from synthmon.core.run import Run, run_names
 from synthmon.identities.invent import invent
+from synthmon.identities.pools import read_pool
 from synthmon.language.settings import Invented, Settings
 
 _ID = "0123456789abcdef0123456789abcdef"  # the plan is the same each time
@@ -21,7 +22,11 @@ _ID = "0123456789abcdef0123456789abcdef"  # the plan is the same each time
 def draw_plan(journey: Journey, settings: Settings) -> RenderableType:
     """Every step with its request as far as its values are known before anything is sent, its checks, its undo."""
     now = datetime.now(UTC)
-    names = _names(journey, settings, Run(_ID, journey.name, journey.digest, now, now))
+    names = _names(
+        journey,
+        settings,
+        Run(_ID, journey.name, journey.digest, now, now, settings.location, instance=settings.instance),
+    )
     system = settings.systems.get(journey.system)
     base = f"  {system.base_at('')}" if system else ""
     lines: list[RenderableType] = [
@@ -66,11 +71,13 @@ def _names(journey: Journey, settings: Settings, run: Run) -> dict[str, Any]:
     names |= {f"secret.{name}": secrets.seal(f"secret.{name}") for name in settings.secrets}
     match settings.identities.get(journey.identity):
         case Invented(fields, locale, domain):
-            names |= {f"identity.{name}": value for name, value in invent(fields, run.id, locale, domain).items()}
+            person = invent(fields, run.id, locale, domain, run.namespace)
+            names |= {f"identity.{name}": value for name, value in person.items()}
         case None:
             pass
         case pool:
-            names |= {f"identity.{name}": value for name, value in pool.accounts[0].items() if name != "password"}
+            first = read_pool(journey.identity, pool.accounts, sealed=pool.sealed).accounts[0]
+            names |= {f"identity.{name}": value for name, value in first.fields.items()}
     for name, template in journey.vars:
         names[f"vars.{name}"] = template.render(Scope(dict(names)))
     return names

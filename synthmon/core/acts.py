@@ -26,6 +26,23 @@ class Do:
     key: str | None = None
     auth: str = ""
     intent: Intent | None = None
+    again: bool = False  # the same request failed before and is repeated
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Begin to listen, and go on until this is cancelled.
+
+    The first answer is `messages.Armed`, or trouble when nothing can be heard; then comes a `messages.Message` for each
+    that arrives, whoever it is for, and a `messages.Gap` for each time in which some may have been missed.
+    """
+
+    id: str
+    kind: str
+    request: Any
+    system: str
+    timeout_s: float  # of the arming alone
+    auth: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +68,7 @@ class Note:
     entry: Learned | Settled
 
 
-Act = Do | Wake | Cancel | Note
+Act = Do | Arm | Wake | Cancel | Note
 
 INTERRUPT = "!interrupt"  # the id of a Seen nobody asked for: SIGTERM, a lost fence
 DEADLINE = "!deadline"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from synthmon.core.door import HttpAnswer
 from synthmon.core.foreign import disarm
 
 
@@ -28,9 +27,9 @@ def charset(content_type: str) -> str:
     return found[1] if found else ""
 
 
-def says_json(kind: str, method: str, answer: HttpAnswer) -> bool:
+def says_json(kind: str, method: str, status: int, content: bytes) -> bool:
     """Whether an answer of this media type says that JSON comes, and content may come at all (RFC 9110 6.4.1)."""
-    if not answer.content and (method == "HEAD" or answer.status in (204, 205, 304)):
+    if not content and (method == "HEAD" or status in (204, 205, 304)):
         return False
     return kind in ("application/json", "text/json") or kind.endswith("+json")
 

@@ -1,11 +1,11 @@
 """How an effect is taken back: learn what was made, undo it, and believe only in verified absence.
 
-The same strands serve a run that ends, and a later process that finds the run's journal (`owed`).
+The same strands serve a run that ends, and a later process that finds the run's journal (`core.owed`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,17 +13,19 @@ from typing import Any
 from synthmon.core.acts import Do, Note, Seen, Wake
 from synthmon.core.door import Timing, Trouble
 from synthmon.core.expressions import ExpressionError, Scope
-from synthmon.core.intents import Intent, Learned, Opened, OpenRun, Settled
-from synthmon.core.journey import Journey, Look, Spec, Step, Undo
+from synthmon.core.intents import Learned, Settled
+from synthmon.core.journey import Look, Spec, Step, Undo
 from synthmon.core.judge import judge, saved
 from synthmon.core.outcomes import Reason
 from synthmon.core.reactor import Reactor, Strand
-from synthmon.core.run import Attempt, Run, run_names
+from synthmon.core.run import Attempt
+from synthmon.core.secrets import disarmed
 
 DOUBT_S = 2.0  # how long clean-up waits for the answer of an effect that is in flight
 TRIES = 3
 FIRST_WAIT_S = 0.3
 _ABSENT = (404, 410)
+_BUSY = (401, 403, 408, 429)  # and 5xx: nobody's debts are paid by asking such a system again at once
 _REFUSED = frozenset(range(400, 500)) - {408, 409, 425, 429}  # the target says: I did not do it
 
 
@@ -50,14 +52,26 @@ class Debt:
         wanted = self.undo.spec.refs | (self.undo.gone.spec.refs if self.undo.gone else frozenset())
         return frozenset(name for name in wanted if name.startswith(f"{self.step.id}.")) - self.names.keys()
 
+    @property
+    def last_words(self) -> str:
+        """What the last act of clean-up brought: `DELETE /orders/7 → 500`; empty when there was none."""
+        if not self.attempts:
+            return ""
+        last = self.attempts[-1]
+        return f"{last.what}: {last.detail}" if last.reason else last.what
+
 
 class Clean(Reactor):
-    """A reactor that knows how to repay. `begin_s` and `began` are the same instant on both clocks."""
+    """A reactor that knows how to repay. `begin_s` and `began` are the same instant on both clocks.
 
-    def __init__(self, now_s: float, began: datetime) -> None:
+    Without patience a system is asked no more once it gave no usable answer; `silent` tells what was seen then.
+    """
+
+    def __init__(self, now_s: float, began: datetime, patient: bool = True) -> None:
         super().__init__(now_s)
-        self.begin_s, self.began = now_s, began
+        self.begin_s, self.began, self.patient = now_s, began, patient
         self.debts: list[Debt] = []
+        self.silent: dict[str, str] = {}
 
     @property
     def now(self) -> datetime:
@@ -124,7 +138,8 @@ class Clean(Reactor):
         values: dict[str, Any] = {}
         for name, expression in debt.step.save:
             try:
-                values[name] = expression.value(Scope({**debt.names, **names}))
+                made = expression.value(Scope({**debt.names, **names}))
+                values[name] = disarmed(made, debt.names.values())
             except ExpressionError:
                 continue  # it taught less than hoped for: find will be asked
         self.learn(debt, values)
@@ -204,7 +219,8 @@ class Clean(Reactor):
         if isinstance(names.get("status"), int) and names["status"] >= 400:
             return None
         try:
-            return {name: value for name, value in saved(look.save, scope).items() if value is not None}
+            found = {name: value for name, value in saved(look.save, scope).items() if value is not None}
+            return {name: disarmed(value, debt.names.values()) for name, value in found.items()}
         except ExpressionError as error:
             return {} if error.missing else None
 
@@ -212,6 +228,9 @@ class Clean(Reactor):
         """Perform one act of clean-up: what was seen, and the names that its answer offers (none with trouble)."""
         act_id = f"{debt.path}~{word}"
         asked_s = self.now_s
+        if debt.step.system in self.silent:
+            said = f"{debt.step.system} does not answer"
+            return Seen(act_id, self.now_s, trouble=Trouble(Reason.UNREACHABLE, said, sent=False)), {}
         try:
             request = spec.render(Scope(debt.names))
         except ExpressionError as error:
@@ -231,45 +250,14 @@ class Clean(Reactor):
         )
         seen = yield from self.wait(act_id)
         debt.attempts.append(attempt(act_id, spec, request, seen, asked_s, self.begin_s))
-        return seen, spec.see(request, seen.answer) if seen.trouble is None else {}
+        names = spec.see(request, seen.answer) if seen.trouble is None else {}
+        if not self.patient and (seen.trouble is not None or _useless(names.get("status"))):
+            self.silent[debt.step.system] = debt.last_words
+        return seen, names
 
     def _pause(self, debt: Debt, word: str, n: int) -> Strand:
-        yield from self.sleep(f"{debt.path}~{word}~wait", self.now_s + FIRST_WAIT_S * 2 ** (n - 1))
-
-
-def owed(run: OpenRun, journey: Journey, now_s: float, now: datetime) -> Clean:
-    """Take up the debts of a run whose process is gone, from its journal alone; begin with `drain`."""
-    clean = Clean(now_s, now)
-    clean.debts = list(debts_of(run, journey))
-    clean.spawn("undo", clean.repay_all())
-    return clean
-
-
-def debts_of(run: OpenRun, journey: Journey) -> Iterator[Debt]:
-    """The debts that a journal leaves open. A step that the journey no longer has is left out: its debt stays open."""
-    head: Mapping[str, Any] = {}
-    intents: dict[str, Intent] = {}
-    learned: dict[str, dict[str, Any]] = {}
-    settled: set[str] = set()
-    for entry in run.entries:
-        match entry:
-            case Opened():
-                slot = datetime.fromisoformat(entry.names.get("run.slot", entry.started.isoformat()))
-                made = Run(run.run_id, entry.journey, entry.version, slot, entry.started, entry.location)
-                head = {**entry.names, **run_names(made)}
-            case Intent():
-                intents[entry.path] = entry
-            case Learned():
-                learned.setdefault(entry.path, {}).update(entry.values)
-            case Settled():
-                settled.add(entry.path)
-    steps = {step.id: step for step in journey.flat}
-    for path, intent in intents.items():
-        step = steps.get(path.partition("#")[0])
-        if path in settled or step is None or step.undo is None:
-            continue
-        known = {**head, **intent.values, **learned.get(path, {})}
-        yield Debt(path, step, step.undo, intent.key, intent.order, known, intent.expires, proven=path in learned)
+        if debt.step.system not in self.silent:
+            yield from self.sleep(f"{debt.path}~{word}~wait", self.now_s + FIRST_WAIT_S * 2 ** (n - 1))
 
 
 def clean_up_refs(step: Step) -> frozenset[str]:
@@ -299,6 +287,10 @@ def attempt(act_id: str, spec: Spec, request: Any, seen: Seen, asked_s: float, b
 
 
 _NO_TIMING = Timing()  # of a kind that does not measure its phases
+
+
+def _useless(status: object) -> bool:
+    return isinstance(status, int) and (status >= 500 or status in _BUSY)
 
 
 def flight_ids(debt: Debt) -> tuple[str, ...]:

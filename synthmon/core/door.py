@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
+from synthmon.core.inbound import Hook
+from synthmon.core.messages import Gap, Message, Publication
 from synthmon.core.outcomes import Reason
 
 
@@ -18,8 +21,8 @@ class HttpRequest:
 
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Envelope:
     key: str | None = None
     effect: bool = False
     timeout_s: float = 10.0
+    again: bool = False  # the same request failed before and is repeated by `retry`
+    clean_up: bool = False  # it takes back what was made: it leaves also when nothing else may
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,8 @@ class HttpAnswer:
     """A complete answer: header names in lower case, the body after decompression."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
-    content: bytes
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    content: bytes = field(repr=False)
     timing: Timing
     url: str = ""
 
@@ -82,14 +87,90 @@ class Trouble:
     timing: Timing = Timing()
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The broker has it. `timing` counts from handing it over to the acknowledgement."""
+
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a query gave, in the database's order: column name → value as JSON has it."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    timing: Timing
+
+
+Hear = Callable[[Message | Gap], None]
+"""Told of each arrival, on the loop and at once; `at_s` 0 means now."""
+
+
+class OpenEar(Protocol):
+    """A listener that hears until it is closed. `where` says at what, for a person."""
+
+    @property
+    def where(self) -> str: ...
+
+    async def aclose(self) -> None:
+        """Take back what was bound for it. Never raises."""
+        ...
+
+
+@runtime_checkable
+class Naming(OpenEar, Protocol):
+    """A listener by which the run learns values, such as the address that was opened for it."""
+
+    @property
+    def names(self) -> Mapping[str, Any]: ...
+
+
 class Door(Protocol):
-    """The one way out: guards, stamps and times everything that leaves. One door lives as long as one run."""
+    """The one way out: guards, stamps and times everything that leaves. One door lives as long as one run.
+
+    Nothing here raises for what a network, a target or a broker does; everything ends within `envelope.timeout_s`.
+    """
 
     async def http(self, request: HttpRequest, envelope: Envelope) -> HttpAnswer | Trouble:
-        """Send one request, follow what may be followed, read all of the answer. Never raises for what the network or
-        the target does; ends within `envelope.timeout_s`."""
+        """Send one request, follow what may be followed, read all of the answer."""
+        ...
+
+    async def publish(self, connection: str, publication: Publication, envelope: Envelope) -> Published | Trouble:
+        """Send one message, with the run's marks among its headers, and wait until the broker has it."""
+        ...
+
+    async def listen(self, connection: str, to: Mapping[str, str], hear: Hear, envelope: Envelope) -> OpenEar | Trouble:
+        """Hear a copy of what comes there from now on; nothing is taken from anybody else."""
+        ...
+
+    async def hook(self, hook: Hook, hear: Hear, envelope: Envelope) -> OpenEar | Trouble:
+        """Hear calls on an address of its own, `names["url"]`; the bodies of its replies may hold sealed handles."""
+        ...
+
+    async def query(self, connection: str, sql: str, params: Mapping[str, Any], envelope: Envelope) -> Rows | Trouble:
+        """Ask a database, which lets nothing be changed; `:name` in `sql` is bound, never put in as text."""
+        ...
+
+    async def pinned(self, host: str, port: int, envelope: Envelope) -> Sequence[str] | Trouble:
+        """For a client with a socket of its own: the numeric addresses that it may connect to, and no others."""
+        ...
+
+    def marks(self, envelope: Envelope) -> tuple[tuple[str, str], ...]:
+        """The headers that mark the next thing that leaves as synthetic and as this run's."""
+        ...
+
+    def reveal(self, text: str) -> str:
+        """A text with its sealed handles opened, for a client with a socket of its own. Raises `SecretError`."""
+        ...
+
+    def redact(self, text: str) -> str:
+        """The text with `•••` for every secret of the run, in any form that it may take."""
+        ...
+
+    def withdraw(self) -> None:
+        """From now on nothing leaves but clean-up; what has not left yet comes back as `INTERRUPTED`."""
         ...
 
     async def aclose(self) -> None:
-        """Close every connection of the run."""
+        """Close everything of the run."""
         ...

@@ -11,7 +11,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_optional, ext_strings
 
 from synthmon.core import functions
-from synthmon.core.words import chains, declared_part, operands, respell
+from synthmon.core.words import chains, declared_part, operands, recall, respell
 
 _TYPES: Mapping[str, Any] = {
     "bool": cel.Type.BOOL,
@@ -232,7 +232,7 @@ _CEL_TYPES = frozenset("bool bytes double dyn int list map null_type string type
 
 
 def _seeded(text: str) -> str:
-    return functions.SEEDED.sub(r"\1(run.seed, ", text)
+    return recall(text, functions.SEEDED, functions.BOUNDED)
 
 
 def _in_words(text: str, env: Any) -> Any:
@@ -255,6 +255,7 @@ def _environment(names: Mapping[str, str]) -> Any:
 _NO_KEY = re.compile(r"Key not found in map : (.*)")
 _NO_NAME = re.compile(r'No value with name "(.*)" found in Activation')
 _NO_ITEM = re.compile(r"Index error: index=(-?\d+) size=(\d+)")
+_METHOD = re.compile(rf"\b({'|'.join(functions.BOUNDED)})_\b")
 _WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
@@ -264,14 +265,14 @@ def _compile_error(message: str, text: str) -> CompileError:
     if not found:
         return CompileError(1, _plainly(message))
     column = sum(len(line) + 1 for line in text.split("\n")[: int(found[1]) - 1]) + int(found[2])
-    fault = found[3].replace(" (in container '')", "")
+    fault = _METHOD.sub(r"\1", found[3].replace(" (in container '')", ""))
     name = re.search(r"undeclared reference to '([^']+)'", fault)
     return CompileError(column, fault, name[1] if name else "")
 
 
 def _plainly(message: str) -> str:
     """CEL's words without its status code, and the two commonest in words of our own."""
-    bare = re.sub(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$", "", message)
+    bare = _METHOD.sub(r"\1", re.sub(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$", "", message))
     if found := _NO_KEY.fullmatch(bare):
         return f"there is no key {found[1]}"
     if found := _NO_NAME.fullmatch(bare):
@@ -290,20 +291,19 @@ def _type_word(kind: Any) -> str:
 
 
 def _declared() -> list[Any]:
-    declared = []
-    for name, overloads in functions.CATALOGUE.items():
-        declared.append(
-            cel.FunctionDecl(
-                name,
-                [
-                    cel.Overload(
-                        f"{name}_{'_'.join(o.takes)}",
-                        return_type=_TYPES[o.gives],
-                        parameters=[_TYPES[t] for t in o.takes],
-                        impl=o.impl,
-                    )
-                    for o in overloads
-                ],
-            )
-        )
-    return declared
+    called = [cel.FunctionDecl(name, [_overload(name, o) for o in each]) for name, each in functions.CATALOGUE.items()]
+    asked = [
+        cel.FunctionDecl(f"{name}_", [_overload(f"{name}_", o, member=True) for o in each])
+        for name, each in functions.BOUNDED.items()
+    ]
+    return called + asked
+
+
+def _overload(name: str, overload: functions.Overload, member: bool = False) -> Any:
+    return cel.Overload(
+        f"{name}_{'_'.join(overload.takes)}",
+        return_type=_TYPES[overload.gives],
+        parameters=[_TYPES[each] for each in overload.takes],
+        is_member=member,
+        impl=overload.impl,
+    )

@@ -77,6 +77,12 @@ LAST_RUN = Family("synthmon_last_run_timestamp_seconds", _G, "When the last run 
 LAST_SUCCESS = Family(
     "synthmon_last_success_timestamp_seconds", _G, "When the last good scheduled run ended.", unit="seconds"
 )
+TLS_EXPIRES = Family(
+    "synthmon_tls_earliest_expiry_timestamp_seconds",
+    _G,
+    "When the first certificate that the last run met expires.",
+    unit="seconds",
+)
 LAGGED = Family("synthmon_lagged_runs", _C, "Runs measured while synthmon itself was behind: in no latency.")
 LATENCY = Family(
     "synthmon_outcome_latency_seconds",
@@ -105,7 +111,20 @@ CONSTANTS = (INFO, INTERVAL, PAUSED, ALERT_AFTER, ALERT_LOCATIONS, OBJECTIVE, SL
 """Those that tell what a journey is; without a location."""
 
 MEASURED = (
-    *(RUNS, REASONS, FAILURES, STEP_FAILURES, GOOD, BAD, SLOW, CONSECUTIVE, LAST_RUN, LAST_SUCCESS, LAGGED),
+    *(
+        RUNS,
+        REASONS,
+        FAILURES,
+        STEP_FAILURES,
+        GOOD,
+        BAD,
+        SLOW,
+        CONSECUTIVE,
+        LAST_RUN,
+        LAST_SUCCESS,
+        TLS_EXPIRES,
+        LAGGED,
+    ),
     *(LATENCY, DURATION, STEP_LATENCY, PHASES, ATTEMPTS),
 )
 """Those that tell what happened; by location."""
@@ -113,5 +132,5 @@ MEASURED = (
 FAMILIES = CONSTANTS + MEASURED
 """In the order of the page."""
 
-LATER = (REASONS, CONSECUTIVE, LAST_RUN, LAST_SUCCESS)
+LATER = (REASONS, CONSECUTIVE, LAST_RUN, LAST_SUCCESS, TLS_EXPIRES)
 """Those whose series come with the first run."""

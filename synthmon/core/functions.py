@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 import uuid as uuids
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import re2
 
-from synthmon.core import secrets
+from synthmon.core import pages, secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,10 @@ def sha256(text: str) -> str:
 
 def find(text: str, pattern: str) -> str:
     """The first match of an RE2 pattern (or its first group), else an error: `find(text, "code: (\\d+)")`."""
+    if len(pattern) > _LONGEST_PATTERN or len(text) > _LONGEST_SEARCHED:
+        raise ValueError(
+            f"find() takes patterns of {_LONGEST_PATTERN} and texts of {_LONGEST_SEARCHED} letters at most"
+        )
     found = re2.search(pattern, text)
     if found is None:
         raise ValueError(f"not found: nothing matches {pattern}")
@@ -63,12 +66,10 @@ def find(text: str, pattern: str) -> str:
 
 def css(text: str, selector: str) -> str:
     """The text of the first element of an HTML page that a CSS selector finds, else an error."""
-    from lxml import html  # 30 ms, and few journeys read pages
-
-    found = html.document_fromstring(text).cssselect(selector) if text.strip() else []
-    if not found:
+    found = pages.text_of(text, selector)
+    if found is None:
         raise ValueError(f"not found: no element matches {selector}")
-    return " ".join("".join(map(str, found[0].itertext())).split())
+    return found
 
 
 def uuid(seed: int, name: str) -> str:
@@ -86,6 +87,8 @@ def digits(seed: int, name: str, n: int) -> str:
 
 def date(time: datetime, form: str, zone: str) -> str:
     """A timestamp as text in a zone, by strftime's letters: `date(run.started, "%Y-%m-%d", "Europe/Berlin")`."""
+    if len(form) > _LONGEST_FORM or len(zone) > _LONGEST_FORM:
+        raise ValueError(f"date() takes at most {_LONGEST_FORM} letters, and as many for the zone")
     try:
         return time.astimezone(ZoneInfo(zone)).strftime(form)
     except (ZoneInfoNotFoundError, ValueError) as error:
@@ -109,8 +112,71 @@ def plain(value: datetime | timedelta | Any) -> str:
     return str(value)
 
 
-SEEDED = re.compile(r"\b(digits|uuid)\(")
+def replace(text: str, old: str, new: str) -> str:
+    """CEL's own `replace`, as long as the result is no bomb."""
+    times = text.count(old)
+    if len(text) + times * (len(new) - len(old)) > MOST_LETTERS:
+        raise ValueError(f"replace() would make a text of more than {MOST_LETTERS} letters")
+    return text.replace(old, new)
+
+
+def replace_some(text: str, old: str, new: str, times: int) -> str:
+    """CEL's own `replace` of the first so many; a negative number means all."""
+    if len(text) + max(0, min(text.count(old), times)) * (len(new) - len(old)) > MOST_LETTERS:
+        raise ValueError(f"replace() would make a text of more than {MOST_LETTERS} letters")
+    return replace(text, old, new) if times < 0 else text.replace(old, new, times)
+
+
+def join(texts: Sequence[Any], between: str = "") -> str:
+    """CEL's own `join`, as long as the result is no bomb."""
+    parts = list(texts)
+    if not all(isinstance(part, str) for part in parts):
+        raise ValueError("join() takes a list of texts")
+    if sum(map(len, parts)) + len(between) * len(parts) > MOST_LETTERS:
+        raise ValueError(f"join() would make a text of more than {MOST_LETTERS} letters")
+    return between.join(parts)
+
+
+def split(text: str, between: str) -> list[str]:
+    """CEL's own `split`, as long as the result is no bomb."""
+    if (text.count(between) if between else len(text)) > _MOST_PARTS:
+        raise ValueError(f"split() would make more than {_MOST_PARTS} texts")
+    return text.split(between) if between else list(text)
+
+
+def split_some(text: str, between: str, most: int) -> list[str]:
+    """CEL's own `split` into at most so many parts; a negative number means all."""
+    if most < 0:
+        return split(text, between)
+    if most > _MOST_PARTS:
+        raise ValueError(f"split() would make more than {_MOST_PARTS} texts")
+    if between:
+        return text.split(between, most - 1) if most else []
+    return [*text[: most - 1], *filter(None, [text[most - 1 :]])] if most else []
+
+
+MOST_LETTERS = 10 * 1024 * 1024  # of a text that is made here; no answer is longer
+_MOST_PARTS = 50_000
+_LONGEST_FORM = 200
+_LONGEST_PATTERN = 1000
+_LONGEST_SEARCHED = 2 * 1024 * 1024
+
+SEEDED = frozenset(("digits", "uuid"))
 """Calls that read `run.seed` without being told to; the compiler hands it in as their first argument."""
+
+BOUNDED: Mapping[str, tuple[Overload, ...]] = {
+    "replace": (
+        Overload(("string", "string", "string"), "string", replace),
+        Overload(("string", "string", "string", "int"), "string", replace_some),
+    ),
+    "join": (Overload(("list",), "string", join), Overload(("list", "string"), "string", join)),
+    "split": (
+        Overload(("string", "string"), "list", split),
+        Overload(("string", "string", "int"), "list", split_some),
+    ),
+}
+"""Methods of CEL's that a few letters would make a bomb of; the compiler puts these in their place, with a `_` behind
+their names."""
 
 CATALOGUE: Mapping[str, tuple[Overload, ...]] = {
     "secret": (Overload(("string",), "string", secret),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 
@@ -50,7 +51,22 @@ class Settled:
     how: str
 
 
-Entry = Opened | Intent | Learned | Settled
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The process that wrote so far is dead; `by` repays from here on, and whoever was there before is fenced."""
+
+    by: str
+
+
+Entry = Opened | Intent | Learned | Settled | Taken
+
+
+class Whose(StrEnum):
+    """Who has a claim or a run, among the processes that share a journal."""
+
+    OURS = "ours"  # this process
+    ANOTHERS = "another's"  # a process that lives, or may live
+    NOBODYS = "nobody's"  # a process that is dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +78,14 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A slot that somebody took, and the run that was to fill it."""
+    """A slot that somebody took, and the run that was to fill it; without a run it was taken to be told as missed."""
 
     journey: str
     slot: datetime
     location: str
     run_id: str
     at: datetime
+    whose: Whose = field(default=Whose.OURS, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,7 @@ class OpenRun:
 
     run_id: str
     entries: tuple[Entry, ...]
+    whose: Whose = field(default=Whose.OURS, compare=False)
 
 
 class Journal(Protocol):
@@ -84,6 +102,10 @@ class Journal(Protocol):
 
     async def claim(self, claim: Claim) -> bool:
         """Take a slot; False when it was taken before (by anyone, ever within retention)."""
+        ...
+
+    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        """Take slots together; answers for each what `claim` would."""
         ...
 
     async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
@@ -98,6 +120,13 @@ class Journal(Protocol):
 
     async def open_runs(self) -> Sequence[OpenRun]:
         """Every run with an intent that is not settled, oldest first."""
+        ...
+
+    async def take_over(self, run_id: str, after_seq: int) -> int | Fenced | None:
+        """Make a run ours to repay it, after its entry number `after_seq`; answers its own number.
+
+        None while the process that has it lives, or may live. Who wrote before is fenced from then on.
+        """
         ...
 
     async def unrecorded(self) -> Sequence[Claim]:

@@ -88,6 +88,21 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """How orphans are listed when no journal tells of them. `each` gives the items of an answer, the others read one.
+
+    `next` gives the `page` that the request for the next answer reads; empty or missing: there is none.
+    """
+
+    spec: Spec
+    each: Expression
+    tag: Expression
+    at: Expression
+    save: tuple[tuple[str, Expression], ...] = ()
+    next: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Undo:
     """How to take an effect back, and how to know that it is gone.
 
@@ -99,6 +114,21 @@ class Undo:
     find: Look | None = None
     gone: Look | None = None
     unchecked: bool = False
+    sweep: Sweep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """What a step that listens takes for its own: what `where` says yes to, or else what bears a mark of the run.
+
+    `addressed`: nobody else knows where to send it, so that all of it is the run's. It stays `settle_s` after the
+    checks hold, for duplicates.
+    """
+
+    where: Expression | None = None
+    needs: frozenset[str] = frozenset()  # what `where` reads that is not in the message
+    settle_s: float = 0.0
+    addressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +156,7 @@ class Step:
     blame: tuple[tuple[str, Expression], ...] = ()
     together: tuple[Step, ...] = ()
     pause_s: float | None = None
+    hears: Hears | None = None
     renders: frozenset[str] = field(init=False, repr=False)  # the names that its request reads
     reads: frozenset[str] = field(init=False, repr=False)  # the names that its checks and saves read
 
@@ -195,9 +226,11 @@ class Journey:
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str = ""  # the YAML it came from, for the journal and the page
     flat: tuple[Step, ...] = field(init=False, repr=False)  # every step in order, branches in place of their `together`
+    listening: tuple[Step, ...] = field(init=False, repr=False)  # those of them that listen
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "flat", _flat(self.steps))
+        object.__setattr__(self, "listening", tuple(step for step in self.flat if step.hears is not None))
 
     @property
     def base_name(self) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel
-
-from synthmon.core.door import Door, Envelope, Trouble
+from synthmon.core.connections import Connection, ConnectionKind
+from synthmon.core.door import Door, Envelope, Hear, OpenEar, Trouble
 from synthmon.core.journey import Spec
+from synthmon.core.plugins import Plugin
 from synthmon.core.templates import Template, Tree
 
 Path = tuple[str | int, ...]
@@ -38,38 +38,54 @@ class Maker(Protocol):
         """The content of a file, relative to the probe, at most 1 MiB."""
         ...
 
+    def connection(self, name: str, path: Path) -> tuple[Connection, ConnectionKind] | None:
+        """A connection of the settings, and what its kind can do; None after a fault."""
+        ...
+
     def fault(self, path: Path, code: str, fault: str, remedy: str) -> None:
         """Report a mistake at a place of the step."""
         ...
 
 
-class Kind(Protocol):
-    """Every file under `synthmon/steps/` (or an entry point `synthmon.steps`) has one, named `KIND`."""
+class Kind(Plugin, Protocol):
+    """Every file under `synthmon/steps/` (or an entry point `synthmon.steps`) has one, named `KIND`.
 
-    @property
-    def word(self) -> str:
-        """The key that chooses it: `http`."""
-        ...
-
-    @property
-    def manual(self) -> str:
-        """One sentence, a YAML sample that loads, the names that it offers: the docstring of its file."""
-        ...
-
-    @property
-    def keys(self) -> type[BaseModel]:
-        """Its own keys, the choosing one included; frozen, extra forbidden, a description on every field."""
-        ...
+    It either performs (`Performs`) or listens (`Listens`).
+    """
 
     @property
     def offers(self) -> Mapping[str, str]:
         """The names for `expect` and `save` → their types (see `core.expressions`)."""
         ...
 
+    @property
+    def via(self) -> Literal["system", "connection", "nothing"]:
+        """What the choosing key leads to: a place at a system, a connection of the settings, or nothing outside."""
+        ...
+
     def compile(self, keys: Any, make: Maker) -> Spec:
         """From checked keys to what a run needs."""
         ...
 
+
+@runtime_checkable
+class Performs(Kind, Protocol):
+    """A kind that does one thing and has one answer."""
+
     async def perform(self, request: Any, door: Door, envelope: Envelope) -> Any | Trouble:
         """Do it, through the door and nothing else. Never raises for what the target or the network does."""
+        ...
+
+
+@runtime_checkable
+class Listens(Kind, Protocol):
+    """A kind that begins to listen before the run begins to act, and hears any number of messages."""
+
+    @property
+    def addressed(self) -> bool:
+        """Whether all that it hears is the run's, because nobody else knows the address."""
+        ...
+
+    async def listen(self, request: Any, door: Door, envelope: Envelope, hear: Hear) -> OpenEar | Trouble:
+        """Begin to listen, through the door and nothing else; answers when everything from now on is heard."""
         ...

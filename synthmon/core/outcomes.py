@@ -37,6 +37,7 @@ class Reason(StrEnum):
     TLS = "tls"
     NO_SUCH_NAME = "no_such_name"  # the resolver answered: there is no such name
     TOO_LARGE = "response_too_large"
+    CIRCUIT_OPEN = "circuit_open"  # not asked: nobody has got an answer there for a while
     # ours
     INTERRUPTED = "interrupted"
     LOOKED_TOO_LATE = "looked_too_late"
@@ -49,9 +50,14 @@ class Reason(StrEnum):
     SATURATED = "saturated"  # our own limits kept the request from leaving in time
     JOURNAL_UNWRITABLE = "journal_unwritable"
     HISTORY_UNWRITABLE = "history_unwritable"
+    UNCOUNTED = "budget_uncounted"  # what a run uses of a budget could not be written down before it
     FENCED = "fenced"
+    NO_LISTENER = "no_listener"  # nothing listens here for the calls that a step awaits
+    CONNECTION = "connection"  # a broker or database that is not itself under test cannot be used
+    TOO_MANY = "too_many"  # more came than is kept
     NO_IDENTITY = "no_identity"
     MISSING_SECRET = "missing_secret"
+    UNSAFE_VALUE = "unsafe_value"  # what was to be sent may belong to a real person: it did not leave
     EXPRESSION = "expression"  # a value to send or save could not be computed
     UNVERIFIED = "unverified"  # it ran, and no check was evaluated
     BROKEN = "internal_error"  # a defect in synthmon
@@ -59,7 +65,7 @@ class Reason(StrEnum):
     QUIET = "quiet"
     PAUSED = "paused"
     WHEN = "when"  # every step that could check something was skipped by `when`
-    BUDGET = "budget"
+    BUDGET = "budget"  # as much of the system was used as the settings allow
     DEBTS = "debts"  # too many open debts
     # missed
     OVERLAP = "overlap"  # the run before was still going
@@ -86,6 +92,7 @@ _THEIRS = frozenset(
         Reason.TLS,
         Reason.NO_SUCH_NAME,
         Reason.TOO_LARGE,
+        Reason.CIRCUIT_OPEN,
     }
 )
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Generator
 from typing import Any
 
-from synthmon.core.acts import Act, Cancel, Do, Note, Seen, Wake
+from synthmon.core.acts import Act, Arm, Cancel, Do, Note, Seen, Wake
 
 Strand = Generator[tuple[str, ...], Seen, Any]
 
@@ -27,7 +27,7 @@ class Reactor:
     def __init__(self, now_s: float) -> None:
         self.now_s = now_s
         self._acts: list[Act] = []
-        self._open: dict[str, Do | Wake] = {}
+        self._open: dict[str, Do | Arm | Wake] = {}
         self._strands: dict[str, Strand] = {}
         self._waits: dict[str, tuple[str, ...]] = {}
         self._kept: dict[str, deque[Seen]] = {}
@@ -42,8 +42,10 @@ class Reactor:
     def feed(self, seen: Seen) -> tuple[Act, ...]:
         """Take one fact; answers what is to be done now. Time never runs backwards, whatever the facts say."""
         self.now_s = max(self.now_s, seen.at_s)
-        if seen.id in self._open or seen.id.startswith("!"):
-            self._open.pop(seen.id, None)
+        act = self._open.get(seen.id)
+        if act is not None or seen.id.startswith("!"):
+            if not isinstance(act, Arm):  # a listener is answered many times
+                self._open.pop(seen.id, None)
             self._queue.append(seen)
             self._turn()
         return self.drain()
@@ -54,7 +56,7 @@ class Reactor:
         return acts
 
     def ask(self, act: Act) -> None:
-        """Say an act; a `Do` or `Wake` is open until its answer was fed or it is cancelled."""
+        """Say an act; a `Do` or `Wake` is open until its answer was fed, an `Arm` until it is cancelled."""
         self._acts.append(act)
         if not isinstance(act, Cancel | Note):
             self._open[act.id] = act
@@ -77,7 +79,7 @@ class Reactor:
         act = self._open.get(act_id)
         return act.request if isinstance(act, Do) else None
 
-    def open_acts(self) -> tuple[Do | Wake, ...]:
+    def open_acts(self) -> tuple[Do | Arm | Wake, ...]:
         """Everything asked for and not answered yet."""
         return tuple(self._open.values())
 
@@ -93,6 +95,10 @@ class Reactor:
             if name in self._strands:
                 self._advance(name, None, Stopped())
         self._turn()
+
+    def tell(self, fact_id: str) -> None:
+        """Let whoever waits for this fact go on; it is told from one strand to another."""
+        self._queue.append(Seen(fact_id, self.now_s))
 
     def heard(self, seen: Seen) -> bool:
         """A fact that nobody asked for (its id begins with `!`); answers whether it was dealt with. For subclasses."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from synthmon.core.door import Timing
+from synthmon.core.namespaces import namespace
 from synthmon.core.outcomes import Outcome, Reason
 
 
@@ -23,11 +24,12 @@ class Run:
     location: str = ""
     cause: str = "schedule"  # schedule | manual | replay
     replay_of: str = ""
+    instance: str = ""  # the name of the installation, from the settings
 
     @property
     def namespace(self) -> str:
-        """`syn-` and 16 hex digits: safe in a DNS label, an e-mail local part, a SQL value."""
-        return f"syn-{self.id[:16]}"
+        """`syn-` and 24 hex digits, the mark of what this run makes (`core.namespaces`)."""
+        return namespace(self.id, self.instance, self.location)
 
     @property
     def seed(self) -> int:
@@ -44,6 +46,7 @@ def run_names(run: Run) -> dict[str, Any]:
         "run.slot": run.slot,
         "run.location": run.location,
         "run.seed": run.seed,
+        "run.instance": run.instance,
     }
 
 

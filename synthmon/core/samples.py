@@ -38,6 +38,7 @@ from synthmon.core.families import (
     SLOW,
     STEP_FAILURES,
     STEP_LATENCY,
+    TLS_EXPIRES,
     Family,
     Form,
 )
@@ -199,7 +200,7 @@ def _deciders(journey: Journey) -> tuple[str, ...]:
 
 
 def _cost(begun: tuple[Start, ...]) -> int:
-    # a histogram is its buckets, +Inf, the sum and the count; reasons and three gauges come with the first runs
+    # a histogram is its buckets, +Inf, the sum and the count; reasons and four gauges come with the first runs
     held = sum(len(start.buckets) + 3 if start.family.form is Form.HISTOGRAM else 1 for start in begun)
     return held + sum(family.most or 1 for family in LATER)
 
@@ -225,6 +226,8 @@ def _after(record: Record, journey: Journey, detail: Detail) -> Iterator[Update]
         yield Observe(LATENCY, record.outcome_ms / 1000)
     if detail.duration:
         yield Observe(DURATION, record.took_ms / 1000)
+    if (expires_s := _earliest_expiry_s(record)) is not None:
+        yield Put(TLS_EXPIRES, expires_s)
     for step in record.steps:
         if detail.steps and step.latency_ms is not None and step.outcome in _GOOD and not step.lagged:
             yield Observe(STEP_LATENCY, step.latency_ms / 1000, (step.id,))
@@ -246,6 +249,17 @@ def _promises(record: Record, journey: Journey, at_s: float) -> Iterator[Update]
         yield Add(FAILURES, (booked, "true" if own else "false"))
         yield Add(STEP_FAILURES, (record.step or ("verify" if journey.verify else OTHER),))
         yield Add(CONSECUTIVE, by=int(own))  # by 0 it is there, and neither grows nor falls
+
+
+def _earliest_expiry_s(record: Record) -> float | None:
+    """Unix time of the first certificate to expire; to 100 s, for a run does not tell when it looked."""
+    left = [
+        attempt.timing.tls_expires_in_s
+        for step in record.steps
+        for attempt in step.attempts
+        if attempt.timing.tls_expires_in_s is not None
+    ]
+    return round((record.started or record.slot).timestamp() + min(left), -2) if left else None
 
 
 def _slow(record: Record, slo: Slo) -> Iterator[Update]:

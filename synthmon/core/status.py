@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
@@ -54,10 +55,12 @@ class Monitor(Protocol):
         ...
 
     def pause(self, name: str | None) -> None:
-        """Pause one journey, or all; survives a restart."""
+        """Pause one journey, or all, what is under way included; survives a restart."""
         ...
 
-    def resume(self, name: str | None) -> None: ...
+    def resume(self, name: str | None) -> None:
+        """Let one journey, or all, go on. Raises `Busy` while a file stops everything."""
+        ...
 
     async def reload(self) -> Reloaded: ...
 
@@ -66,7 +69,11 @@ class Monitor(Protocol):
         ...
 
     def debts(self) -> Sequence[Mapping[str, Any]]:
-        """Open debts: journey, run, path, since, tries."""
+        """Open debts, oldest first: id, journey, run, step, system, since, tries, by_hand, …"""
+        ...
+
+    def debt_budget(self) -> DebtBudget:
+        """How many debts are open and how many may be."""
         ...
 
 

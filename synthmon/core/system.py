@@ -28,6 +28,7 @@ class System:
     concurrency: int | None = None
     budget_runs_per_h: int | None = None
     budget_creates_per_d: int | None = None
+    budget_debts: int = 100  # with more open debts than these nothing is created here any more
     replay: bool = False
     propagate: bool = True
     tls: Tls = Tls()

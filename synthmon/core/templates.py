@@ -11,6 +11,8 @@ from synthmon.core import functions
 from synthmon.core.expressions import CompileError, Compiler, Expression, ExpressionError, Scope
 from synthmon.core.words import STRINGS
 
+MOST_VALUES = 100_000  # of a tree that is rendered
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
@@ -45,8 +47,11 @@ class Template:
             case (str() as text,):
                 return text
             case (Expression() as only,):
-                return only.value(scope)
-        return "".join(p if isinstance(p, str) else as_text(p.value(scope), p.text) for p in self.parts)
+                return _light(only.value(scope), self.text)
+        made = [p if isinstance(p, str) else as_text(p.value(scope), p.text) for p in self.parts]
+        if sum(map(len, made)) > functions.MOST_LETTERS:
+            raise ExpressionError(self.text, f"makes a text of more than {functions.MOST_LETTERS} letters")
+        return "".join(made)
 
     def render_text(self, scope: Scope) -> str:
         """What it renders to, as text in any case. Raises `ExpressionError`."""
@@ -63,7 +68,7 @@ class Tree:
 
     def render(self, scope: Scope) -> Any:
         """The JSON with every value filled in; timestamps and durations as text. Raises `ExpressionError`."""
-        return _render(self.node, scope)
+        return _light(_render(self.node, scope), "the values")
 
 
 def compile_template(compiler: Compiler, text: str, names: Mapping[str, str]) -> Template:
@@ -131,6 +136,26 @@ def _render(node: Any, scope: Scope) -> Any:
         case dict():
             return {key: _render(item, scope) for key, item in node.items()}
     return node
+
+
+def _light(value: Any, text: str) -> Any:
+    """The value, if it is no bomb: what stands in it twice, and in that twice, counts as often as it would be sent."""
+    if isinstance(value, list | dict):
+        values = letters = 0
+        rest = [value]
+        while rest:
+            node = rest.pop()
+            if isinstance(node, dict):
+                rest += node.values()
+            elif isinstance(node, list):
+                rest += node
+            elif isinstance(node, str):
+                letters += len(node)
+            values += 1
+            if values > MOST_VALUES or letters > functions.MOST_LETTERS:
+                limits = f"{MOST_VALUES} values or {functions.MOST_LETTERS} letters"
+                raise ExpressionError(text, f"holds more than {limits}")
+    return value
 
 
 def _closing(text: str, at: int) -> int:

@@ -6,21 +6,22 @@ of what was fed, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from synthmon.core.acts import DEADLINE, INTERRUPT, Act, Do, Seen, Wake
 from synthmon.core.course import Course, Look
-from synthmon.core.debts import Clean, Debt, attempt, clean_up_refs, flight_ids
+from synthmon.core.debts import Debt, attempt, clean_up_refs, flight_ids
 from synthmon.core.door import Trouble
-from synthmon.core.expressions import ExpressionError, Scope
+from synthmon.core.expressions import ExpressionError
 from synthmon.core.intents import Intent, Opened
 from synthmon.core.journey import Journey, Retry, Step, Within
-from synthmon.core.judge import judge, saved, says_absent
+from synthmon.core.judge import judge
+from synthmon.core.listen import Listening
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
 from synthmon.core.reactor import Stopped, Strand
-from synthmon.core.run import CheckRecord, Run, run_names
+from synthmon.core.run import CheckRecord, Run
 from synthmon.core.secrets import SecretError, Vault
 
 FIRST_POLL_S, LAST_POLL_S, POLL_GROWTH = 0.2, 2.0, 1.6
@@ -28,26 +29,20 @@ LAST_LOOK_MARGIN_S = 0.05  # the last look of a poll is asked for this long befo
 RETRY_WAIT_S = 0.2
 
 
-class Transaction(Clean):
+class Transaction(Listening):
     """One run of one journey. Feed it until `done`; then `core.verdict.record` tells how it went.
 
     `names` are `identity.*` and `secret.*` (sealed); `run.*`, `case.*` and `vars.*` are made here.
     """
 
     def __init__(self, journey: Journey, run: Run, names: Mapping[str, Any], vault: Vault, now_s: float) -> None:
-        super().__init__(now_s, run.started)
-        self.journey, self.run, self.vault = journey, run, vault
-        self.names: dict[str, Any] = {**run_names(run), **names}
-        self.names.update((f"case.{name}", value) for name, value in journey.case.items())
+        super().__init__(journey, run, names, vault, now_s)
         self.vars: dict[str, Any] = {}
-        self.courses: dict[str, Course] = {}
         self.verified: tuple[CheckRecord, ...] = ()
-        self.sent_s: dict[str, float] = {}  # step id -> the first byte of its first attempt that left
         self.stopped: Reason = Reason.NONE
         self.trouble: tuple[Reason, str] = (Reason.NONE, "")  # what ended the run outside of any step
         self.forward_end_s: float | None = None
         self._order = 0
-        self._scope: Scope | None = None
 
     def start(self) -> tuple[Act, ...]:
         """The first acts."""
@@ -60,7 +55,7 @@ class Transaction(Clean):
         run, journey = self.run, self.journey
         own = {"run", *self.courses}  # run.* is made again from its parts, saved values come with each intent
         kept = {name: value for name, value in self.names.items() if name.partition(".")[0] not in own}
-        kept["run.slot"] = run.slot.isoformat()
+        kept["run.slot"], kept["run.instance"] = run.slot.isoformat(), run.instance
         return Opened(journey.name, journey.digest, journey.system, base, run.started, run.location, kept)
 
     def heard(self, seen: Seen) -> bool:
@@ -74,26 +69,31 @@ class Transaction(Clean):
 
     def _main(self) -> Strand:
         try:
-            if self._fill_vars() and (yield from self._steps(self.journey.steps)):
-                self.verified = judge(self.journey.verify, self._now_scope()).checks
+            ready = yield from self._fill_vars()
+            if ready and (yield from self._steps(self.journey.steps)):
+                self.verified = judge(self.journey.verify, self.now_scope()).checks
         except Stopped:
             pass  # deadline or interrupt: what is left is clean-up
         self.forward_end_s = self.now_s
+        self.close_ears()
         owing = {act_id for debt in self.debts for act_id in flight_ids(debt)}
         for act in self.open_acts():
             if act.id not in owing:
                 self.cancel(act.id)
         self.spawn("undo", self.repay_all())
 
-    def _fill_vars(self) -> bool:
+    def _fill_vars(self) -> Strand:
+        """Whether all have a value, and all hear that can; what listens is armed first: a var may hold its address."""
         for name, template in self.journey.vars:
+            if not (yield from self.arm()):
+                return False
             try:
-                self.vars[name] = self.names[f"vars.{name}"] = template.render(self._now_scope())
-            except ExpressionError as error:
+                self.vars[name] = self.vault.keep(template.render(self.now_scope()))
+            except (ExpressionError, SecretError) as error:
                 self.trouble = (Reason.EXPRESSION, f"vars.{name}: {error}")
                 return False
-            self._scope = None
-        return True
+            self.put(f"vars.{name}", self.vars[name])
+        return (yield from self.arm())
 
     def _steps(self, steps: tuple[Step, ...]) -> Strand:
         for step in steps:
@@ -108,15 +108,17 @@ class Transaction(Clean):
                 for branch in branches:
                     yield from self.wait(f"@{branch.id}")
             for branch in branches:  # what siblings saved is seen by later steps only
-                self._keep(self.courses[branch.id])
+                self.keep(self.courses[branch.id])
             if any(self.courses[branch.id].outcome in (Outcome.FAILED, Outcome.UNKNOWN) for branch in branches):
+                return False
+            if not (yield from self.arm()):  # what was saved may be what a listener waited for
                 return False
         return True
 
     def _wanted(self, step: Step, *courses: Course) -> bool:
         """Whether `when` says yes; if not, the courses are over."""
         try:
-            wanted = step.when is None or step.when.value(self._now_scope()) is True
+            wanted = step.when is None or step.when.value(self.now_scope()) is True
         except ExpressionError as error:
             for course in courses:
                 course.end(Outcome.UNKNOWN, Reason.EXPRESSION, self.now_s, f"when: {error}")
@@ -150,6 +152,8 @@ class Transaction(Clean):
         if step.pause_s is not None:
             yield from self.sleep(f"{step.id}~pause", self.now_s + step.pause_s)
             course.end(Outcome.PASSED, Reason.NONE, self.now_s)
+        elif step.hears is not None:
+            yield from self.listen(step, course, step.hears)
         elif step.within is None:
             yield from self._once(step, course)
         else:
@@ -157,8 +161,13 @@ class Transaction(Clean):
 
     def _once(self, step: Step, course: Course) -> Strand:
         retry = step.retry or Retry(0, frozenset())
+        look: Look | None = None
         for n in range(1, retry.times + 2):
-            look = yield from self._look_at(step, course, n, key_path=step.id)
+            before, look = look, (yield from self._look_at(step, course, n, key_path=step.id))
+            if before is not None and look.reason is Reason.CIRCUIT_OPEN:
+                look = before  # it was not asked again: what it said, or did not say, stands
+                course.end(look.outcome, look.reason, self.now_s, look.message, look)
+                return
             if look.ok:
                 course.hold(look, self.now_s, flaky=n > 1)
                 return
@@ -168,16 +177,9 @@ class Transaction(Clean):
             yield from self.sleep(f"{step.id}#{n}~again", self.now_s + RETRY_WAIT_S * 2 ** (n - 1))
 
     def _poll(self, step: Step, course: Course, within: Within) -> Strand:
-        begin_s = self.now_s
-        if within.after is not None:
-            trigger = self.courses.get(within.after)
-            if trigger is not None and trigger.outcome is Outcome.SKIPPED:
-                course.skip()
-                return
-            if within.after not in self.sent_s:
-                course.end(Outcome.UNKNOWN, Reason.NEVER_SENT, self.now_s, f"{within.after} never left")
-                return
-            begin_s = self.sent_s[within.after]
+        begin_s = self.begin_of(step, course, within)
+        if begin_s is None:
+            return
         end_s, last_s = begin_s + within.limit_s, begin_s + within.limit_s + within.grace_s
         course.counted_from_s = begin_s
         planned_s, in_time, n = self.now_s, False, 0
@@ -227,14 +229,17 @@ class Transaction(Clean):
         assert step.spec is not None  # a step is a pause, a together, or has a spec
         act_id, asked_s = f"{step.id}#{n}", self.now_s
         try:
-            request = step.spec.render(self._scope_of(step.renders, {}))
+            request = step.spec.render(self.scope_of(step.renders, {}))
         except ExpressionError as error:
             return Look.trouble(Trouble(Reason.EXPRESSION, str(error), sent=False), self.now_s)
         effect = step.spec.effect
         key = f"{self.run.id}-{key_path}" if effect else None
         debt = self._owe(step, key_path, key) if effect and step.undo and key else None
         intent = debt[1] if debt else None
-        self.ask(Do(act_id, step.spec.kind, request, step.system, step.timeout_s, effect, key, step.auth, intent))
+        again = n > 1 and step.within is None
+        self.ask(
+            Do(act_id, step.spec.kind, request, step.system, step.timeout_s, effect, key, step.auth, intent, again)
+        )
         seen = yield from self.wait(act_id)
         if seen.sent_at_s is not None:
             self.sent_s.setdefault(step.id, seen.sent_at_s)
@@ -243,29 +248,10 @@ class Transaction(Clean):
         names = step.spec.see(request, seen.answer) if seen.trouble is None else {}
         if debt:
             self.answer(debt[0], seen, names)
-        return self._read(step, course, names, seen, asked_s)
-
-    def _read(self, step: Step, course: Course, names: Mapping[str, Any], seen: Seen, asked_s: float) -> Look:
-        """What an answer says: its checks, and what it saves."""
         sent_s = seen.sent_at_s if seen.sent_at_s is not None else asked_s
         if seen.trouble is not None:
             return Look.trouble(seen.trouble, sent_s)
-        course.scope = scope = self._scope_of(step.reads, names)
-        judged = judge(step.expect, scope)
-        status = names.get("status", 0)  # what `retry: {on: [5xx]}` looks at; 0 for an answer that has none
-        course.judged = judged
-        if not judged.ok:
-            said = judged.message
-            if says_absent(judged) and step.spec and (why := step.spec.complaint(*course.last)):
-                said += f"   ({why})"
-            return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, said, judged, status)
-        try:
-            values = saved(step.save, scope)
-            course.saved = {n: self.vault.keep(v) if isinstance(v, str) else v for n, v in values.items()}
-        except (ExpressionError, SecretError) as error:
-            said = f"{step.place.file}:{step.place.line}  save: {error}"
-            return Look(False, sent_s, seen.at_s, Reason.EXPECTATION, said, judged, status)
-        return Look(True, sent_s, seen.at_s, Reason.NONE, "", judged, status)
+        return self.judged(step, course, names, sent_s, seen.at_s)
 
     def _owe(self, step: Step, path: str, key: str) -> tuple[Debt, Intent | None]:
         """The debt of an effect about to leave, and its intent unless the same key left before (a retry)."""
@@ -284,18 +270,3 @@ class Transaction(Clean):
         wanted = clean_up_refs(step)
         values = {n: v for n, v in self.names.items() if n in wanted and n.partition(".")[0] in self.courses}
         return debt, Intent(path, debt.order, key, self.run.namespace, debt.expires, values)
-
-    def _keep(self, course: Course) -> None:
-        if course.saved:
-            self.names.update((f"{course.step.id}.{name}", value) for name, value in course.saved.items())
-            self._scope = None
-
-    def _scope_of(self, wanted: Collection[str], seen: Mapping[str, Any]) -> Scope:
-        """No more than what is read: converting a value for CEL costs more than reading it."""
-        known = self.names
-        return Scope({n: seen[n] if n in seen else known[n] for n in wanted if n in seen or n in known})
-
-    def _now_scope(self) -> Scope:
-        if self._scope is None:
-            self._scope = Scope(dict(self.names))
-        return self._scope

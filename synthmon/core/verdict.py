@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +13,8 @@ from synthmon.core.course import Course, masked
 from synthmon.core.journey import Step
 from synthmon.core.judge import say
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
-from synthmon.core.run import DebtRecord, Record, Run, StepRecord
+from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, Run, StepRecord
+from synthmon.core.secrets import Vault
 from synthmon.core.transact import Transaction
 
 
@@ -69,7 +70,35 @@ def unstarted(run: Run, outcome: Outcome, reason: Reason, message: str, ended: d
     )
 
 
-def redacted(value: Any, redact: Callable[[str], str]) -> Any:
+def redacted(record: Record, vault: Vault) -> Record:
+    """The record without the secrets of its run. Nearly all hold none, which one look at all texts together tells."""
+    if not vault.hides:
+        return record
+    text = "\n".join(_texts(record))
+    found: Record = _redacted(record, vault.redact) if secrets.sealed(text) or vault.holds(text) else record
+    return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a record."""
+    match value:
+        case StrEnum():
+            return
+        case str():
+            yield value
+        case tuple() | list():
+            for each in value:
+                yield from _texts(each)
+        case dict():
+            for key, each in value.items():
+                yield from _texts(key)
+                yield from _texts(each)
+        case Record() | StepRecord() | Attempt() | CheckRecord() | DebtRecord():
+            for name in value.__slots__:
+                yield from _texts(getattr(value, name))
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
     """A record, or a part of it, with every text in it redacted."""
     match value:
         case StrEnum():
@@ -77,13 +106,13 @@ def redacted(value: Any, redact: Callable[[str], str]) -> Any:
         case str():
             return redact(value)
         case tuple():
-            return tuple(redacted(item, redact) for item in value)
+            return tuple(_redacted(item, redact) for item in value)
         case list():
-            return [redacted(item, redact) for item in value]
+            return [_redacted(item, redact) for item in value]
         case dict():
-            return {key: redacted(item, redact) for key, item in value.items()}
+            return {_redacted(key, redact): _redacted(item, redact) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: redacted(getattr(value, f.name), redact) for f in fields(value)})
+        return replace(value, **{f.name: _redacted(getattr(value, f.name), redact) for f in fields(value)})
     return value
 
 

@@ -8,6 +8,9 @@ from collections.abc import Container, Mapping
 STRINGS = re.compile(r"""[rbRB]*("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
 _CHAIN = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?:\s*\.\s*\w+)*")
 _STRING_OR_CHAIN = re.compile(rf"(?:{STRINGS.pattern})|(?P<chain>{_CHAIN.pattern})")
+_STRING_OR_CALL = re.compile(
+    rf"(?:{STRINGS.pattern})|\.\s*(?P<method>[a-zA-Z]\w*)\s*\(|(?<![\w.])(?P<function>[a-zA-Z]\w*)\("
+)
 _MACRO = re.compile(r"\.(?:all|exists|exists_one|existsOne|map|filter|optMap|optFlatMap)\(\s*([A-Za-z_]\w*)\s*,")
 _LITERAL = re.compile(
     r"""-?[\d.]+(?:[eE][-+]?\d+)?u?|true|false|null|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[\]|\{\}|duration\("[^"]*"\)"""
@@ -29,6 +32,20 @@ def respell(text: str, spelled: Mapping[str, str]) -> str:
         return spelled[name] + word[len(name) :] if name else found.group()
 
     return _STRING_OR_CHAIN.sub(replace, text)
+
+
+def recall(text: str, seeded: Container[str], bounded: Container[str]) -> str:
+    """The expression with `run.seed` as the first argument of some functions, and `_` behind the name of some methods;
+    strings are left alone."""
+
+    def replace(found: re.Match[str]) -> str:
+        if found["method"] is not None:
+            return f".{found['method']}_(" if found["method"] in bounded else found.group()
+        if found["function"] is not None and found["function"] in seeded:
+            return f"{found['function']}(run.seed, "
+        return found.group()
+
+    return _STRING_OR_CALL.sub(replace, text) if "(" in text else text
 
 
 def references(text: str, names: Container[str]) -> set[str]:

@@ -36,11 +36,6 @@ def uuid(run_id: str, field: str) -> UUID:
     return UUID(bytes=digest(run_id, field)[:16], version=4)
 
 
-def namespace(run_id: str) -> str:
-    """`syn-` and the first 16 hex of the run id: the mark that everything of this run carries, safe in a DNS label."""
-    return f"syn-{hex_id(run_id)[:16]}"
-
-
 def hex_id(run_id: str) -> str:
     """The run id itself if it is 32 lower-case hex (as every run's is), else 32 hex made from it."""
     if len(run_id) == 32 and not run_id.strip("0123456789abcdef"):

@@ -4,11 +4,14 @@ Names and streets come from Faker, seeded by HMAC-SHA256(run id, field); everyth
 person comes from the reserved ranges; what must be unique carries the run id itself.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache, lru_cache
+from ipaddress import IPv4Network, IPv6Network
+from itertools import accumulate
 from threading import Lock
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +20,7 @@ from unicodedata import normalize
 from faker import Faker
 from faker.config import AVAILABLE_LOCALES
 
+from synthmon.core import namespaces
 from synthmon.identities import draws
 from synthmon.identities.checksums import iban_with_check_digits
 from synthmon.identities.fields import FIELDS, UnsafeField, country_of, offered, phone_blocks, refusal
@@ -32,16 +36,17 @@ _FAMILY_NAME_FIRST = ("hu", "ja", "ko", "vi", "zh")
 _UPPER, _LOWER, _DIGITS, _SIGNS = "ABCDEFGHJKLMNPQRSTUVWXYZ", "abcdefghijkmnopqrstuvwxyz", "23456789", "-_.!"
 
 
-def invent(fields: Iterable[str], run_id: str, locale: str, domain: str) -> dict[str, str]:
+def invent(fields: Iterable[str], run_id: str, locale: str, domain: str, namespace: str = "") -> dict[str, str]:
     """The person of this run: a value for every name in `offered(fields)`.
 
     `fields` are words of `FIELDS` or names of Faker providers (`job`, or `faker:name` where both exist);
-    `domain` is the mail domain that the operator owns, or a reserved one. 2 to 60 µs a field; call it off the loop.
+    `domain` is the mail domain that the operator owns, or a reserved one; `namespace` is the run's mark, which what is
+    unique carries (by default that of an installation without a name). 2 to 60 µs a field; call it off the loop.
     Raises `UnsafeField` as `check_fields` does.
     """
     asked = tuple(fields)
     _accept(asked, locale, domain)
-    person = _Person(run_id, locale, domain)
+    person = _Person(run_id, locale, domain, namespace)
     made: dict[str, str] = {}
     for field in asked:
         if field in FIELDS:
@@ -103,8 +108,9 @@ def _sample(words: "_Words", provider: str) -> object:
 class _Person:
     """One run's person; every value is made when asked and depends on run id and field alone."""
 
-    def __init__(self, run_id: str, locale: str, domain: str) -> None:
+    def __init__(self, run_id: str, locale: str, domain: str, namespace: str) -> None:
         self.run_id = run_id
+        self.namespace = namespace or namespaces.namespace(draws.hex_id(run_id), "", "")
         self.locale = locale
         self.domain = domain.lower().strip()
         self.country = country_of(locale)
@@ -125,27 +131,24 @@ class _Person:
     def number(self, field: str, below: int) -> int:
         return draws.number(self.run_id, field, below)
 
-    def namespace(self) -> str:
-        return draws.namespace(self.run_id)
-
     def name(self) -> str:
         first, last = self.word("first_name"), self.word("last_name")
         return f"{last} {first}" if self.locale.startswith(_FAMILY_NAME_FIRST) else f"{first} {last}"
 
     def email(self) -> str:
-        """`anna.jones.syn-<32 hex>@domain`: the namespace of the run, and the rest of its id so that none is shared."""
-        slug = f"{_slug(self.word('first_name'))}.{_slug(self.word('last_name'))}"[:27].strip(".")
-        mark = f"syn-{draws.hex_id(self.run_id)}"
+        """`anna.jones.syn-<24 hex>.<16 hex>@domain`: the run's namespace, and the rest of its id: none is shared.
+
+        At most 64 characters before the sign (RFC 5321 section 4.5.3.1.1).
+        """
+        mark = f"{self.namespace}.{draws.hex_id(self.run_id)[16:]}"
+        slug = f"{_slug(self.word('first_name'))}.{_slug(self.word('last_name'))}"[: 63 - len(mark)].strip(".")
         return f"{slug}.{mark}@{self.domain}" if slug else f"{mark}@{self.domain}"
 
     def phone(self) -> str:
-        blocks = phone_blocks(self.country)
-        at = self.number("phone", sum(map(len, blocks)))
-        for block in blocks:
-            if at < len(block):
-                return f"+{block[at]}"
-            at -= len(block)
-        raise UnsafeField("phone", self.locale, "no range", "Leave phone out.")
+        ends, blocks = _phones(self.country)
+        at = self.number("phone", ends[-1])
+        which = bisect_right(ends, at)
+        return f"+{blocks[which][at - ends[which]]}"  # counted from the end of its block
 
     def address(self) -> str:
         street, postcode, city = (self.word(word) for word in ("street_address", "postcode", "city"))
@@ -169,10 +172,10 @@ class _Person:
         book = catalogue()
         if self.country == "GB":
             return iban_with_check_digits("GB", f"{book.gb_bank}{self.number('iban', 10**14):014d}")
-        return next(iban for iban in sorted(book.ibans) if iban.startswith(self.country))
+        return min(iban for iban in book.ibans if iban.startswith(self.country))
 
     def ssn(self) -> str:
-        area = draws.pick(self.run_id, "ssn", sorted(catalogue().ssn_areas - {"000"}))
+        area = draws.pick(self.run_id, "ssn", _ssn_areas())
         return f"{area}-{1 + self.number('ssn.group', 99):02d}-{1 + self.number('ssn.serial', 9999):04d}"
 
     def national_id(self) -> str:
@@ -182,12 +185,10 @@ class _Person:
         return f"{catalogue().nino_prefix}{self.number('nino', 10**6):06d}{letter}"
 
     def ip(self) -> str:
-        nets = [net for net in catalogue().nets if net.version == 4]
-        return str(draws.pick(self.run_id, "ip", nets)[1 + self.number("ip.host", 254)])
+        return str(draws.pick(self.run_id, "ip", _nets(4))[1 + self.number("ip.host", 254)])
 
     def ipv6(self) -> str:
-        net = next(net for net in catalogue().nets if net.version == 6)
-        return str(net[1 + self.number("ipv6", 2**96 - 1)])
+        return str(_nets(6)[0][1 + self.number("ipv6", 2**96 - 1)])
 
     def password(self) -> str:
         """20 characters of every class. For throw-away accounts: it follows from the run id, which is no secret."""
@@ -203,7 +204,7 @@ _MAKERS: Mapping[str, Callable[[_Person], str]] = MappingProxyType(
         "first_name": lambda person: person.word("first_name"),
         "last_name": lambda person: person.word("last_name"),
         "email": _Person.email,
-        "username": _Person.namespace,
+        "username": lambda person: person.namespace,
         "phone": _Person.phone,
         "address": _Person.address,
         "street": lambda person: person.word("street_address"),
@@ -221,12 +222,29 @@ _MAKERS: Mapping[str, Callable[[_Person], str]] = MappingProxyType(
         "ip": _Person.ip,
         "ipv6": _Person.ipv6,
         "mac": lambda person: f"{catalogue().mac_prefix}{person.number('mac', 256):02x}",
-        "host": lambda person: f"{person.namespace()}.invalid",
+        "host": lambda person: f"{person.namespace}.invalid",
         "uuid": lambda person: str(draws.uuid(person.run_id, "uuid")),
         "password": _Person.password,
-        "customer_id": lambda person: f"cust-{person.namespace()}",
+        "customer_id": lambda person: f"cust-{person.namespace}",
     }
 )
+
+
+@cache
+def _phones(country: str) -> tuple[tuple[int, ...], tuple[range, ...]]:
+    """Where each block of numbers ends when all are laid end to end, and the blocks."""
+    blocks = phone_blocks(country)
+    return tuple(accumulate(map(len, blocks))), blocks
+
+
+@cache
+def _ssn_areas() -> tuple[str, ...]:
+    return tuple(sorted(catalogue().ssn_areas - {"000"}))
+
+
+@cache
+def _nets(version: int) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(net for net in catalogue().nets if net.version == version)
 
 
 class _Words:
@@ -259,9 +277,11 @@ def _words(locale: str) -> _Words:
 
 
 def _one_line(text: str) -> str:
+    if text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _slug(name: str) -> str:
-    plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return "".join(char for char in plain.lower() if char.isalnum())
+    plain = name if name.isascii() else normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return "".join(filter(str.isalnum, plain.lower()))

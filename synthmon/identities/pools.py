@@ -1,13 +1,15 @@
 """Who may use which test account, for how long: one run at a time, a rest between, and an end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+from synthmon.identities.credentials import sealed_fields, secret_name
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A test account of the operator: its name in the pool, and the values that `identity.` offers."""
+    """A test account of the operator: its name in the pool, and the values that `identity.` offers, secrets sealed."""
 
     name: str
     fields: Mapping[str, str]
@@ -72,6 +74,10 @@ class NoneFree:
         return words if self.next_free_at is not None else f"{words}. Add accounts or raise max_use."
 
 
+class LeasesUnavailable(Exception):
+    """The lease store did not answer: the run is unknown by our fault. The message has the remedy, and no password."""
+
+
 class BadAccounts(ValueError):
     """The entries of an accounts file are not usable; the message names every fault."""
 
@@ -99,13 +105,20 @@ class Leases(Protocol):
         """What is remembered of the accounts of the pool; nothing for those never leased."""
         ...
 
+    async def aclose(self) -> None: ...
+
 
 def read_pool(
-    name: str, entries: Sequence[Mapping[str, Any]], cooldown_s: float = 0.0, max_use: int | None = None
+    name: str,
+    entries: Sequence[Mapping[str, Any]],
+    cooldown_s: float = 0.0,
+    max_use: int | None = None,
+    sealed: Collection[str] = (),
 ) -> Pool:
     """The pool of a parsed accounts file: a list of maps, each with text or number values; `name` or `email` names it.
 
-    Raises `BadAccounts` with all faults. Values never stand in the message.
+    The fields `sealed` become handles; `pool_secrets` tells what stands behind them. Raises `BadAccounts` with all
+    faults. Values never stand in the message.
     """
     faults: list[str] = []
     accounts: dict[str, Account] = {}
@@ -118,17 +131,27 @@ def read_pool(
             for key, value in entry.items()
             if isinstance(value, bool) or not isinstance(value, str | int | float)
         ]
-        called = str(entry.get("name") or entry.get("email") or entry.get("username") or "")
+        called = _called(entry)
         if not called:
             faults.append(f"entry {place} has no name (nor email or username)")
         elif called in accounts:
             faults.append(f"entry {place} has the name of an earlier entry: two runs would share a login")
-        accounts[called] = Account(called, {str(key): str(value) for key, value in entry.items()})
+        fields = {str(key): str(value) for key, value in entry.items()}
+        accounts[called] = Account(called, sealed_fields(name, called, fields, sealed))
     if not entries:
         faults.append("there are no accounts")
     if faults:
         raise BadAccounts(f"accounts of {name}: " + "; ".join(faults))
     return Pool(name, tuple(accounts.values()), cooldown_s, max_use)
+
+
+def pool_secrets(name: str, entries: Sequence[Mapping[str, Any]], sealed: Collection[str]) -> dict[str, str]:
+    """Secret name → what the accounts file has for it: a place such as `env:NAME`, or the secret itself."""
+    return {secret_name(name, _called(entry), key): str(entry[key]) for entry in entries for key in sealed}
+
+
+def _called(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("name") or entry.get("email") or entry.get("username") or "")
 
 
 def choose(pool: Pool, held: Mapping[str, Held], now: float) -> Account | NoneFree:
@@ -185,6 +208,9 @@ class MemoryLeases:
 
     async def held(self, pool: Pool) -> tuple[Held, ...]:
         return tuple(self._held.get(pool.name, {}).values())
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
     def _mine(self, lease: Lease) -> Held | None:
         last = self._held.get(lease.pool.name, {}).get(lease.account.name)

@@ -93,13 +93,14 @@ def is_reserved_email(text: str, owned_domains: Iterable[str] = ()) -> bool:
 def is_reserved_host(host: str, owned_domains: Iterable[str] = ()) -> bool:
     """True for a reserved or owned name (or one below it), and for a documentation or loopback address."""
     name = host.lower().removesuffix(".")
-    if address := _address(name):
-        return address.is_loopback or any(address in net for net in catalogue().nets)
-    if not _HOST.fullmatch(name):
-        return False
     labels = name.split(".")
     own = {domain.lower().strip(".") for domain in owned_domains} - {""}
-    return any((tail := ".".join(labels[at:])) in own or tail in catalogue().domains for at in range(len(labels)))
+    if any((tail := ".".join(labels[at:])) in own or tail in catalogue().domains for at in range(len(labels))):
+        return _HOST.fullmatch(name) is not None and (labels[-1].isalpha() or _address(name) is None)
+    if labels[-1].isalpha():
+        return False  # a name, and no address in numbers
+    address = _address(name)
+    return address is not None and (address.is_loopback or any(address in net for net in catalogue().nets))
 
 
 def is_documentation_ip(text: str) -> bool:

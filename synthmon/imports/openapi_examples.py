@@ -17,7 +17,7 @@ from synthmon.language.expressions import literal
 DEEPEST = 8
 MOST_PROPERTIES = 60
 MOST_VALUES = 500  # of one example; what is beyond stays empty
-_NAMESPACE_LENGTH = 20  # of `run.namespace`
+_NAMESPACE_LENGTH = 28  # of `run.namespace`
 
 
 def example_body(api: Api, media: Mapping[str, Any]) -> Value:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from synthmon.core.errors import Place, Problem
 from synthmon.core.journey import Journey
+from synthmon.core.spending import creates_of
 from synthmon.language.schedule import slots_per_day, slots_per_hour
 from synthmon.language.settings import Settings
 
 
-def say_budgets(
-    made: Iterable[tuple[Sequence[Journey], int]], settings: Settings, places: Mapping[str, Place]
-) -> list[Problem]:
+def say_budgets(journeys: Iterable[Journey], settings: Settings, places: Mapping[str, Place]) -> list[Problem]:
     """Warnings: every × locations × cases of all journeys of a system against its budget.
 
-    `made` are the cases of each journey and how many things a run makes; `places` are those of the budgets.
+    `journeys` has each case as one of its own; `places` are those of the budgets.
     """
     runs: dict[str, float] = defaultdict(float)
     creates: dict[str, float] = defaultdict(float)
-    for journeys, made_in_a_run in made:
-        for journey in journeys:
-            times = max(len(journey.locations), 1)
-            runs[journey.system] += slots_per_hour(journey.schedule) * times
-            creates[journey.system] += slots_per_day(journey.schedule) * times * made_in_a_run
+    for journey in journeys:
+        times = max(len(journey.locations), 1)
+        runs[journey.system] += slots_per_hour(journey.schedule) * times
+        for name, made in creates_of(journey).items():
+            creates[name] += slots_per_day(journey.schedule) * times * made
     problems = []
     for name, system in settings.systems.items():
         place = places.get(name, Place("synthmon.yaml"))

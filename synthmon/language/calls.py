@@ -13,6 +13,7 @@ from synthmon.language.schema import CalledKeys, CallKeys, StepKeys
 from synthmon.language.sources import beside, why
 from synthmon.language.step_parts import Parts
 from synthmon.language.steps import Inside, Steps
+from synthmon.language.unsafe import owned_domains, say_unsafe
 
 _ELSEWHERE = dict.fromkeys(keys_of(StepKeys), "the steps of the called file, not of `call`")
 
@@ -73,6 +74,7 @@ def read_called(file: str, at: Path, parts: Parts, faults: Faults) -> tuple[Faul
         return None
     inner = Faults(documents[0].marks)
     keys = check_keys(CalledKeys, documents[0].tree, (), inner, hollow=True)
+    say_unsafe(documents[0].tree, (("steps",),), owned_domains(parts.shop.settings), inner)
     faults.problems.extend(inner.problems)
     inner.problems.clear()
     return (inner, keys) if keys is not None and isinstance(keys.steps, list) else None

@@ -10,6 +10,7 @@ from typing import Any
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
 from synthmon.language.sources import beside, why
+from synthmon.language.unsafe import owned_domains, say_unsafe
 from synthmon.language.words import word_fault
 from synthmon.language.workshop import Workshop
 
@@ -61,6 +62,7 @@ def _of_file(name: str, shop: Workshop, files: dict[str, str], faults: Faults) -
         return None
     inner = Faults(documents[0].marks)
     made = _cases(documents[0].tree, (), inner)
+    say_unsafe(documents[0].tree, ((),), owned_domains(shop.settings), inner)
     faults.problems.extend(inner.problems)
     return made
 

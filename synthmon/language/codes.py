@@ -177,10 +177,34 @@ CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "two-hosts": _error("Without settings a journey may read one host.", "Name systems in synthmon.yaml."),
         "no-base": _error("A system has no address for a location.", "Add it to `base:`."),
+        "sweep-misses-value": _error(
+            "An undo needs what `sweep` does not save, or what nobody knows after the run.",
+            "Save it in `sweep` from `item`; use no `vars` in such an undo.",
+        ),
+        "bad-sweep": _error(
+            "A part of `sweep` has the wrong form, or does not look at `item`.",
+            "each: body.items, tag: item.reference, at: timestamp(item.created)",
+        ),
         "unknown-identity": _error("The settings have no such identity.", "Correct the name, or add it."),
+        "unknown-connection": _error("The settings have no such connection.", "Correct the name, or add it."),
+        "no-connection-kind": _error(
+            "A connection does not say what it connects to, or says two things.", "{nats: nats://host:4222}"
+        ),
+        "bad-connection": _error("The address of a connection cannot be one.", "`synthmon explain nats` shows one."),
+        "missing-extra": _error(
+            "A kind of step or connection needs a library that is not installed.",
+            "Install the extra that `synthmon kinds` names: pip install 'synthmon[nats]'.",
+        ),
+        "cannot-do": _error(
+            "A connection, or a kind of step, cannot do what is asked of it here.", "`synthmon kinds` tells what can."
+        ),
+        "message-place": _error(
+            "A message needs other words for its place than these.", "`synthmon explain nats` names them."
+        ),
         "unknown-session": _error("The settings have no such session.", "Correct the name, or add it."),
         "bad-base": _error("Not an absolute URL.", "https://host"),
         "bad-secret": _error("A secret is written into the settings.", "Name its place: env:NAME or file:/path."),
+        "bad-vault": _error("No way, or two ways, to log in to Vault.", "Give one."),
         "short-secret": _error("A secret of fewer than 8 characters cannot be masked safely.", "Use a longer one."),
         "bad-identity": _error("Neither or both of `invent` and `accounts`.", "Give one."),
         "unsafe-field": _error(

@@ -16,7 +16,7 @@ from synthmon.language.cases import Case, read_cases
 from synthmon.language.documents import Document
 from synthmon.language.expressions import literal
 from synthmon.language.faults import Faults, check_keys, keys_of
-from synthmon.language.identity_sources import identity_names
+from synthmon.language.identity_sources import identity_names, sealed_names
 from synthmon.language.lint import lint
 from synthmon.language.names import RUN, Names, Story, type_of
 from synthmon.language.schedule import compile_schedule
@@ -26,7 +26,7 @@ from synthmon.language.settings_read import alert
 from synthmon.language.step_parts import Parts
 from synthmon.language.steps import Steps
 from synthmon.language.systems import say_unknown_system
-from synthmon.language.unsafe import say_unsafe
+from synthmon.language.unsafe import owned_domains, say_unsafe
 from synthmon.language.words import meant
 from synthmon.language.workshop import Progress, Workshop
 
@@ -36,13 +36,12 @@ _ELSEWHERE = dict.fromkeys(keys_of(StepKeys), "a step, not of the journey")
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """What became of one document. `files` are other files that it is made of, with their fingerprints; `systems` are
-    those made for journeys without settings; `creates` counts the writes of a run, by journey, that leave something."""
+    those made for journeys without settings."""
 
     journeys: tuple[Journey, ...]
     problems: tuple[Problem, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     systems: Mapping[str, System] = field(default_factory=dict)
-    creates: int = 0
 
 
 def compile_document(document: Document, shop: Workshop) -> Compiled:
@@ -54,7 +53,7 @@ def compile_document(document: Document, shop: Workshop) -> Compiled:
     progress = _begin(keys, document, shop, faults)
     files: dict[str, str] = {}
     cases = read_cases(keys.cases, shop, files, faults)
-    say_unsafe(document.tree, (("vars",), ("cases",), ("steps",), ("verify",)), _owned(shop), faults)
+    say_unsafe(document.tree, (("vars",), ("cases",), ("steps",), ("verify",)), owned_domains(shop.settings), faults)
     plain = _journey(keys, document, shop, faults)
     made: dict[tuple[tuple[str, str], ...], _Body] = {}
     journeys: list[Journey] = []
@@ -74,7 +73,7 @@ def compile_document(document: Document, shop: Workshop) -> Compiled:
         return Compiled((), problems, files)
     implicit = body.progress.implicit
     systems = {implicit.name: implicit} if implicit else {}
-    return Compiled(tuple(journeys), problems, files, systems, body.progress.creates)
+    return Compiled(tuple(journeys), problems, files, systems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,7 @@ def _begin(keys: JourneyKeys, document: Document, shop: Workshop, faults: Faults
     """The names that a journey has before its first step, and what it refers to in the settings."""
     settings = shop.settings
     types = dict(RUN) | {f"secret.{name}": "string" for name in settings.secrets}
+    sealed: frozenset[str] = frozenset()
     if keys.system and keys.system not in settings.systems:
         say_unknown_system(keys.system, ("system",), shop, faults)
     if keys.identity:
@@ -106,15 +106,17 @@ def _begin(keys: JourneyKeys, document: Document, shop: Workshop, faults: Faults
             types.update((f"identity.{word}", "string") for word in re.findall(r"identity\.(\w+)", document.text))
         else:
             types.update(identity_names(source))
-    if keys.auth and keys.auth not in settings.sessions:
-        fault = f"The settings have no session `{keys.auth}`."
+            sealed = sealed_names(source)
+    system = settings.systems.get(keys.system or "")
+    auth = keys.auth or (system.auth if system else "")
+    if auth and auth not in settings.sessions:
         faults.say(
-            ("auth",),
+            ("auth",) if keys.auth else ("system",),
             "unknown-session",
-            fault,
-            meant(keys.auth, settings.sessions, "Add it to `sessions:` in synthmon.yaml."),
+            f"The settings have no session `{auth}`.",
+            meant(auth, settings.sessions, "Add it to `sessions:` in synthmon.yaml."),
         )
-    return Progress(types, keys.system or "", keys.auth or "", keys.identity or "")
+    return Progress(types, keys.system or "", keys.auth or "", keys.identity or "", sealed)
 
 
 def _body(keys: JourneyKeys, case_types: Mapping[str, str], begin: Progress, shop: Workshop, faults: Faults) -> _Body:
@@ -129,7 +131,9 @@ def _body(keys: JourneyKeys, case_types: Mapping[str, str], begin: Progress, sho
     verify: tuple[Check, ...] = ()
     if isinstance(keys.verify, VerifyKeys):
         names = Names(
-            progress.types, hidden=frozenset(progress.hidden), story=Story(_saved_by(steps), offers=shop.offers)
+            progress.types,
+            hidden=frozenset(progress.hidden) | progress.sealed,
+            story=Story(_saved_by(steps), offers=shop.offers),
         )
         _refuse_clauses(keys.verify, faults)
         verify = parts.checks(keys.verify.expect, ("verify", "expect"), names)
@@ -138,7 +142,7 @@ def _body(keys: JourneyKeys, case_types: Mapping[str, str], begin: Progress, sho
 
 def _vars(keys: JourneyKeys, progress: Progress, parts: Parts, faults: Faults) -> Iterator[tuple[str, Template]]:
     for name, value in keys.vars.items():
-        names = Names(progress.types, identity=progress.identity)
+        names = Names(progress.types, hidden=progress.sealed, identity=progress.identity)
         template = Template("", ())
         match value:
             case str():
@@ -242,16 +246,12 @@ def _digest(document: Document, case: Case, body: _Body, shop: Workshop, files: 
         *(f"{file}={mark}" for file, mark in sorted({**files, **progress.files}.items())),
         *(repr(progress.systems[name]) for name in sorted(progress.systems)),
         repr(source if isinstance(source, Invented) else sorted(identity_names(source)) if source else ""),
+        *sorted(sealed_names(source)),
         repr((session.keep_s, session.per, session.file, shop.sources.fingerprint(session.file)) if session else ""),
         repr(settings.propagation),
         repr(default),
     ]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _owned(shop: Workshop) -> tuple[str, ...]:
-    """Mail domains that the operator owns."""
-    return tuple(s.domain for s in shop.settings.identities.values() if isinstance(s, Invented))
 
 
 def _any_case(text: str) -> dict[str, None]:

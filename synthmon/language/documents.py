@@ -21,6 +21,8 @@ from synthmon.language.yaml_faults import explain_yaml
 LARGEST_BYTES = 1 << 20
 DEEPEST = 40
 MOST_VALUES = 20_000  # aliases counted as often as they stand for something
+MOST_DOCUMENTS = 5_000
+_MOST_TAG_DIRECTIVES = 16  # the parser compares each with all before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ def read(file: str, text: str) -> tuple[tuple[Document, ...], tuple[Problem, ...
         fault = f"The file is larger than {LARGEST_BYTES >> 20} MiB."
         return (), (Problem(Place(file), "yaml-too-large", fault, "Split it into several files."),)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    directives = [found.start() for found in _TAG_DIRECTIVE.finditer(text)]
+    if len(directives) > _MOST_TAG_DIRECTIVES:
+        place = Place(file, text.count("\n", 0, directives[0]) + 1, 1)
+        return (), (Problem(place, "yaml-tag", "%TAG directives are not used here.", "Remove them."),)
     builder = _Builder(file, text)
     try:
         documents = tuple(builder.documents())
@@ -72,8 +78,13 @@ class _Builder:
         self._path: list[str | int] = []
 
     def documents(self) -> Iterator[Document]:
+        started = 0
         while (event := self._next()) is not None:
             if isinstance(event, yaml.DocumentStartEvent):
+                started += 1
+                if started > MOST_DOCUMENTS:
+                    fault = f"The file holds more than {MOST_DOCUMENTS} documents."
+                    self._refuse(event, "yaml-too-many", fault, "Split it into several files.")
                 self._anchors = {}
                 first = self._next()
                 self._marks = Marks(self.file, self.text, first.start_mark)
@@ -246,6 +257,7 @@ _START: Mark = _Start()
 _WORDS = dict.fromkeys(("", "~", "null", "Null", "NULL")) | {
     word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")
 }
+_TAG_DIRECTIVE = re.compile("^%TAG", re.MULTILINE)
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")

@@ -8,23 +8,28 @@ from pydantic import BaseModel
 
 from synthmon.core.functions import CATALOGUE
 from synthmon.language.codes import CODES
+from synthmon.language.connections import ConnectionKeys, find_connections
 from synthmon.language.kinds import STRUCTURE, Kinds, find_kinds
 from synthmon.language.schema import (
     AlertKeys,
     CalledKeys,
     CheckKeys,
     JourneyKeys,
+    ListenKeys,
     LookKeys,
     RetryKeys,
     SloKeys,
     StepKeys,
+    SweepKeys,
     UndoKeys,
     VerifyKeys,
 )
 from synthmon.language.settings_schema import (
+    AppRoleKeys,
     BudgetKeys,
     DefaultKeys,
     IdentityKeys,
+    KubernetesKeys,
     LimitsKeys,
     PropagationKeys,
     QuietKeys,
@@ -33,6 +38,7 @@ from synthmon.language.settings_schema import (
     SettingsKeys,
     SystemKeys,
     TlsKeys,
+    VaultKeys,
     WebKeys,
 )
 from synthmon.language.words import meant
@@ -40,9 +46,12 @@ from synthmon.language.words import meant
 PLACES: Mapping[str, type[BaseModel]] = {
     "journey": JourneyKeys,
     "step": StepKeys,
+    "listening": ListenKeys,
+    "connection": ConnectionKeys,
     "check": CheckKeys,
     "undo": UndoKeys,
     "look": LookKeys,
+    "sweep": SweepKeys,
     "retry": RetryKeys,
     "verify": VerifyKeys,
     "slo": SloKeys,
@@ -59,22 +68,27 @@ PLACES: Mapping[str, type[BaseModel]] = {
     "quiet": QuietKeys,
     "limits": LimitsKeys,
     "web": WebKeys,
+    "vault": VaultKeys,
+    "approle": AppRoleKeys,
+    "kubernetes": KubernetesKeys,
     "retention": RetentionKeys,
 }
 """The maps of the language → their keys."""
 
 NAMES: Mapping[str, str] = {
     "run.id": "32 hex digits, also the trace id (string)",
-    "run.namespace": "syn- and 16 hex digits, safe in a DNS label (string)",
+    "run.namespace": "syn- and 24 hex digits, safe in a DNS label: a tag that `synthmon sweep` knows (string)",
     "run.started": "when the run began (timestamp)",
     "run.slot": "when it was due (timestamp)",
     "run.location": "where it runs (string)",
     "run.seed": "what digits() and uuid() depend on; the same in a replay (int)",
-    "identity.<field>": "of the identity that the run has (string)",
+    "run.instance": "the name of this installation, `instance:` in the settings (string)",
+    "identity.<field>": "of the identity that the run has (string); a secret of an account is sealed as `secret.*` is",
     "vars.<name>": "what `vars` computed at the start of the run",
     "case.<name>": "a value of the case, typed as YAML reads it",
     "secret.<name>": "a secret of the settings, a sealed handle: only joined to a text that is sent, or in "
     "basic() and hmac_sha256()",
+    "item, page": "in `sweep` only: one thing that is listed, and where the next page of the list begins",
     "<step>.<saved>": "what an earlier step saved; in `undo` also what the step itself saved",
 }
 
@@ -93,6 +107,7 @@ def explain(topic: str | None = None, kinds: Kinds | None = None) -> str:
         page
         for page in (
             _kind(topic, kinds),
+            _connection(topic),
             _special(topic),
             _place(topic),
             _function(topic),
@@ -109,6 +124,8 @@ def explain(topic: str | None = None, kinds: Kinds | None = None) -> str:
 def _overview(kinds: Kinds) -> str:
     lines = ["Kinds of steps:", *(f"  {word:12} {_first(forms.kind.manual)}" for word, forms in sorted(kinds.items()))]
     lines += [f"  {word:12} {_first(model.__doc__ or '')}" for word, model in STRUCTURE.items()]
+    lines += ["", "Kinds of connections:"]
+    lines += [f"  {word:12} {_first(forms.kind.manual)}" for word, forms in sorted(find_connections().items())]
     lines += [
         "",
         "Maps and their keys:",
@@ -130,6 +147,23 @@ def _kind(topic: str, kinds: Kinds) -> str:
         f"{kind.manual.strip()}\n\nKeys:\n{_table(kind.keys)}\n\nNames in expect, save and "
         f"blame:\n{offers}\n\nKeys of every step: synthmon explain step"
     )
+
+
+def _connection(topic: str) -> str:
+    forms = find_connections().get(topic)
+    if forms is None:
+        return ""
+    kind = forms.kind
+    places = [
+        f"A `{word}` names its place with: {', '.join(_needed(key, needed) for key, needed in words.items())}"
+        for word, words in (("send", kind.sends_to), ("receive", kind.hears_at))
+        if words
+    ]
+    return "\n\n".join([kind.manual.strip(), f"Keys:\n{_table(forms.keys)}", *places])
+
+
+def _needed(key: str, needed: bool) -> str:
+    return f"{key} (must be there)" if needed else key
 
 
 def _special(topic: str) -> str:
@@ -168,7 +202,11 @@ def _code(topic: str) -> str:
 
 def _keys(topic: str, kinds: Kinds) -> str:
     place, _, key = topic.rpartition(".")
-    models = {**PLACES, **STRUCTURE, **{word: forms.kind.keys for word, forms in kinds.items()}}
+    own = {
+        **{word: f.kind.keys for word, f in kinds.items()},
+        **{w: c.kind.keys for w, c in find_connections().items()},
+    }
+    models = {**PLACES, **STRUCTURE, **own}
     found = []
     for name, model in models.items():
         if place not in ("", name):
@@ -193,4 +231,4 @@ def _first(text: str) -> str:
 
 def _topics(kinds: Kinds) -> Iterable[str]:
     keys = {about.alias or name for model in PLACES.values() for name, about in model.model_fields.items()}
-    return {*kinds, *STRUCTURE, *PLACES, *CATALOGUE, *CODES, *keys, "names", "functions", "codes"}
+    return {*kinds, *find_connections(), *STRUCTURE, *PLACES, *CATALOGUE, *CODES, *keys, "names", "functions", "codes"}

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pydantic import TypeAdapter, ValidationError
+
+from synthmon.core.secrets import SHORTEST
+from synthmon.identities.credentials import looks_secret
+from synthmon.identities.literals import LiteralKind
+from synthmon.identities.pools import BadAccounts, read_pool
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
 from synthmon.language.settings import Accounts, IdentitySource, Invented
-from synthmon.language.settings_schema import IdentityKeys
+from synthmon.language.settings_schema import IdentityKeys, Reference
 from synthmon.language.sources import Sources, beside, why
-from synthmon.language.unsafe import offered_names, unsafe_fields
+from synthmon.language.unsafe import offered_names, say_unsafe_text, unsafe_fields
 from synthmon.language.words import listed
+
+_PLACE: TypeAdapter[str] = TypeAdapter(Reference)
 
 
 def read_identity(
@@ -28,6 +36,20 @@ def read_identity(
             faults.say(at, "unsafe-field", fault, remedy)
         return Invented(fields, keys.locale, keys.domain)
     return _accounts(keys, path, sources, files, faults)
+
+
+def sealed_names(source: IdentitySource | None) -> frozenset[str]:
+    """Those of its names that hold a secret: they may only be joined to what is sent."""
+    return frozenset(f"identity.{word}" for word in source.sealed) if isinstance(source, Accounts) else frozenset()
+
+
+def is_place(value: str) -> bool:
+    """Whether a value names where a secret is, as under `secrets:` in the settings."""
+    try:
+        _PLACE.validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def identity_names(source: IdentitySource) -> dict[str, str]:
@@ -63,8 +85,27 @@ def _accounts(
         return None
     inner = Faults(documents[0].marks)
     accounts = _rows(documents[0].tree, inner)
+    sealed = frozenset(key for row in accounts for key in row if looks_secret(key) or is_place(row[key]))
+    _check_values(accounts, sealed, inner)
+    if not inner.problems:
+        try:
+            read_pool(str(path[-1]), accounts)
+        except BadAccounts as error:
+            inner.say((), "bad-accounts", f"{str(error).capitalize()}.", "Give each account a name of its own.")
     faults.problems.extend(inner.problems)
-    return Accounts(file, keys.cooldown or 0.0, keys.max_use, accounts)
+    return Accounts(file, keys.cooldown or 0.0, keys.max_use, accounts, sealed)
+
+
+def _check_values(accounts: tuple[dict[str, str], ...], sealed: frozenset[str], faults: Faults) -> None:
+    """Report what cannot be kept secret, and what may belong to a person. Addresses are the operator's to answer for:
+    the accounts exist."""
+    for i, row in enumerate(accounts):
+        for key, value in row.items():
+            if key not in sealed:
+                say_unsafe_text(value, (i, key), faults, besides=(LiteralKind.EMAIL, LiteralKind.PHONE))
+            elif len(value) < SHORTEST and not is_place(value):
+                fault = f"`{key}` is a secret of fewer than {SHORTEST} characters: masking it would hide innocent text."
+                faults.say((i, key), "short-secret", fault, "Use a longer one.")
 
 
 def _rows(tree: object, faults: Faults) -> tuple[dict[str, str], ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from synthmon.language.connections import find_connections
 from synthmon.language.kinds import STRUCTURE, Kinds, find_kinds
 from synthmon.language.schema import JourneyKeys
 from synthmon.language.settings_schema import SettingsKeys
@@ -19,17 +20,21 @@ def json_schema(kinds: Kinds | None = None) -> dict[str, Any]:
     defs: dict[str, Any] = {}
     root = _schema(JourneyKeys, defs)
     steps = []
+    acting = sorted(word for word, forms in kinds.items() if forms.undo is not None)
+    looks, undos, sweeps = (_one_of([f"{word}_{place}" for word in acting]) for place in ("look", "undo", "sweep"))
     for word, forms in sorted(kinds.items()):
-        for place, model in (("step", forms.step), ("undo", forms.undo), ("look", forms.look)):
-            defs[f"{word}_{place}"] = _chosen_by(word, _schema(model, defs), _first(forms.kind.manual))
+        for place, model in (("step", forms.step), ("undo", forms.undo), ("look", forms.look), ("sweep", forms.sweep)):
+            if model is not None:
+                defs[f"{word}_{place}"] = _chosen_by(word, _schema(model, defs), _first(forms.kind.manual))
         steps.append(f"{word}_step")
+        if forms.undo is None:
+            continue
         undo = defs[f"{word}_undo"]["properties"]
-        undo["find"] = _with(undo["find"], _one_of([f"{w}_look" for w in sorted(kinds)]))
-        undo["gone"] = _with(
-            undo["gone"], {"anyOf": [{"const": "unchecked"}, _one_of([f"{w}_look" for w in sorted(kinds)])]}
-        )
+        undo["find"] = _with(undo["find"], looks)
+        undo["sweep"] = _with(undo["sweep"], sweeps)
+        undo["gone"] = _with(undo["gone"], {"anyOf": [{"const": "unchecked"}, looks]})
         step = defs[f"{word}_step"]["properties"]
-        step["undo"] = _with(step["undo"], _one_of([f"{w}_undo" for w in sorted(kinds)]))
+        step["undo"] = _with(step["undo"], undos)
     for word, keys in STRUCTURE.items():
         defs[f"{word}_step"] = _chosen_by(word, _schema(keys, defs), keys.__doc__ or "")
         steps.append(f"{word}_step")
@@ -44,6 +49,11 @@ def settings_json_schema() -> dict[str, Any]:
     """The schema of `synthmon.yaml`."""
     defs: dict[str, Any] = {}
     root = _schema(SettingsKeys, defs)
+    for word, forms in find_connections().items():
+        schema = _schema(forms.keys, defs)
+        defs[f"{word}_connection"] = _chosen_by(word, schema, _first(forms.kind.manual))
+    connections = root["properties"]["connections"]
+    connections["additionalProperties"] = _one_of([f"{word}_connection" for word in sorted(find_connections())])
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Settings of synthmon"}
     return {**head, **{key: value for key, value in root.items() if key != "title"}, "$defs": defs}
 

@@ -135,7 +135,7 @@ class Loader:
             name: system for made in used.values() for one in made.compiled for name, system in one.systems.items()
         }
         problems += say_budgets(
-            ((one.journeys, one.creates) for made in used.values() for one in made.compiled), settings, places
+            (journey for made in used.values() for one in made.compiled for journey in one.journeys), settings, places
         )
         whole = replace(settings, systems={**systems, **settings.systems}) if systems else settings
         journeys = tuple(journey for some in by_file.values() for journey in some)

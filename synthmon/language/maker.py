@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from synthmon.core.connections import Connection, ConnectionKind
 from synthmon.core.templates import Template, Tree
+from synthmon.language.connections import find_connections
 from synthmon.language.expressions import Expressions
 from synthmon.language.marks import Path
 from synthmon.language.names import Names
 from synthmon.language.settings import Settings
 from synthmon.language.sources import Sources, beside, why
+from synthmon.language.unsafe import owned_domains, say_unsafe_file
+from synthmon.language.words import meant
 from synthmon.language.workshop import Progress
 
 
@@ -38,7 +42,9 @@ class StepMaker:
         full = beside(faults.marks.file, file)
         self._progress.files[full] = self._sources.fingerprint(full)
         try:
-            return self._sources.content(full)
+            content = self._sources.content(full)
+            say_unsafe_file(full, content, (*self._at, *path), owned_domains(self._settings), faults)
+            return content
         except OSError as error:
             faults.say(
                 (*self._at, *path),
@@ -47,6 +53,18 @@ class StepMaker:
                 "Correct the path; it is relative to this file.",
             )
             return b""
+
+    def connection(self, name: str, path: Path) -> tuple[Connection, ConnectionKind] | None:
+        connection = self._settings.connections.get(name)
+        if connection is None:
+            self.fault(
+                path,
+                "unknown-connection",
+                f"The settings have no connection `{name}`.",
+                meant(name, self._settings.connections, "Add it to `connections:` in synthmon.yaml."),
+            )
+            return None
+        return connection, find_connections()[connection.word].kind
 
     def fault(self, path: Path, code: str, fault: str, remedy: str) -> None:
         self._expressions.faults.say((*self._at, *path), code, fault, remedy)

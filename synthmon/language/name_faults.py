@@ -30,7 +30,7 @@ def explain_name(at: int, name: str, names: Names) -> Said:
 
 
 def _not_yet(at: int, name: str, names: Names) -> Said | None:
-    if name.partition(".")[0] in ("hook", "message", "messages", "rows") and name not in names.types:
+    if name.partition(".")[0] in ("hook", "rows") and name not in names.types:
         return Said(at, "not-yet", f"`{name}` needs a kind of step that this version cannot do yet.", "Leave it out.")
     return None
 

@@ -15,6 +15,7 @@ RUN: Mapping[str, str] = MappingProxyType(
         "run.slot": "timestamp",
         "run.location": "string",
         "run.seed": "int",
+        "run.instance": "string",
     }
 )
 """The names that every expression may use; what they hold is told by `synthmon explain names`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from synthmon.core.expressions import CompileError, Expression, ExpressionError, Scope
 from synthmon.core.journey import Step
+from synthmon.core.kinds import Kind
 from synthmon.core.system import System
 from synthmon.core.words import STRINGS
 from synthmon.language.marks import Path
@@ -17,14 +18,13 @@ from synthmon.language.systems import check_write
 
 
 def check_step(
-    step: Step, keys: StepKeys, raw: dict[str, Any], path: Path, word: str, system: System | None, parts: Parts
+    step: Step, keys: StepKeys, raw: dict[str, Any], path: Path, kind: Kind, system: System | None, parts: Parts
 ) -> None:
     """Report every rule that a compiled step breaks."""
     assert step.spec is not None  # steps of a kind only
-    _check_asserts(step, raw, path, parts)
+    check_asserts(step, raw, path, kind, parts)
     if step.spec.effect:
-        parts.progress.creates += step.leaves != "nothing"
-        _check_effect(step, raw, path, word, system, parts)
+        _check_effect(step, raw, path, kind.word, system if kind.via == "system" else None, parts)
     elif keys.undo is not None:
         parts.faults.say(
             (*path, "undo"),
@@ -43,8 +43,9 @@ def check_step(
         )
 
 
-def _check_asserts(step: Step, raw: dict[str, Any], path: Path, parts: Parts) -> None:
-    if "expect" not in raw:
+def check_asserts(step: Step, raw: dict[str, Any], path: Path, kind: Kind, parts: Parts) -> None:
+    """Report a step that could never fail, and checks that never fail or never hold."""
+    if "expect" not in raw and kind.offers:
         fault = f"Step `{step.id}` checks nothing, so it could never fail."
         parts.faults.say(path, "no-check", fault, "Add `expect:` with what its answer has to be.")
     for check in step.expect:

@@ -95,6 +95,23 @@ class LookKeys(Keys):
     save: Saves = Field(default_factory=dict, description="What `find` learns: the values that `undo` uses.")
 
 
+class SweepKeys(Keys):
+    """Common keys of `sweep`, beside those of the kind of step: how `synthmon sweep` lists what runs left behind."""
+
+    each: ExpressionText = Field(description="The list of items in the answer: `body.items`.")
+    tag: ExpressionText = Field(
+        description="The text of an `item` that was given `run.namespace`: `item.reference`. What is not exactly a "
+        "namespace of this installation is never touched."
+    )
+    at: ExpressionText = Field(description="When an `item` was made, as a timestamp: `timestamp(item.created)`.")
+    save: Saves = Field(default_factory=dict, description="The values that `undo` uses, from `item`: `id: item.id`.")
+    next: ExpressionText | None = Field(
+        None,
+        description="Where the next page begins: the request reads it as `page`, which is empty at first. Missing or "
+        "empty: there is none.",
+    )
+
+
 class UndoKeys(Keys):
     """Common keys of `undo`, beside those of the kind of step."""
 
@@ -107,6 +124,11 @@ class UndoKeys(Keys):
         None,
         description="A read whose `expect` says that the effect is gone, or `unchecked`. "
         "Default: `find` comes back empty, or the undo repeated answers 404 or 410.",
+    )
+    sweep: Any = Field(
+        None,
+        description="A read that lists what runs may have left, so that `synthmon sweep` finds it when the journal is "
+        "lost.",
     )
     ttl: Seconds = Field(
         3600.0, validate_default=False, description="How long to look for what may have been made. Default 1h."
@@ -167,6 +189,39 @@ class StepKeys(NamedKeys):
     blame: dict[SystemName, ExpressionText] = Field(
         default_factory=dict,
         description="Books a failure on another system when the expression is true: name → expression over the answer.",
+    )
+
+
+class ListenKeys(NamedKeys):
+    """Common keys of every step that listens, beside those of its kind. It listens from before the first step on."""
+
+    expect: Checks | None = Field(None, description="Checks on what came, one a line; each must be true.")
+    save: Saves = Field(default_factory=dict, description="Values kept for later steps: name → expression over it.")
+    where: ExpressionText | None = Field(
+        None,
+        description="Which messages are meant. Default: those that bear the run's id or namespace, in a header or in "
+        "their content.",
+    )
+    within: (
+        Annotated[
+            str, BeforeValidator(_within), WithJsonSchema({"type": "string", "examples": ["10s", "10s after order"]})
+        ]
+        | None
+    ) = Field(
+        None,
+        description="By when it has to have come: `10s` from the begin of the step, or `10s after STEP` from its first "
+        "byte. Default: `timeout`.",
+    )
+    grace: Seconds | None = Field(None, description="Listen on for so long after `within`, to tell late from lost.")
+    settle: Seconds | None = Field(
+        None, description="Stay for so long after the checks hold, and judge again: for duplicates."
+    )
+    timeout: Seconds = Field(10.0, validate_default=False, description="The limit of beginning to listen. Default 10s.")
+    system: SystemName | None = Field(None, description="Whom this step talks to, if not the journey's system.")
+    auth: Text | None = Field(None, description="The session of the settings to use, if not the journey's.")
+    blame: dict[SystemName, ExpressionText] = Field(
+        default_factory=dict,
+        description="Books a failure on another system when the expression is true: name → expression over what came.",
     )
 
 
@@ -286,14 +341,12 @@ NOT_YET = {
     "journey": {"events": "`events` (what other systems report)"},
     "step": {
         word: f"The step kind `{word}`"
-        for word in ("send", "receive", "query", "hook", "mail", "websocket", "browser", "grpc", "tcp", "dns")
+        for word in ("query", "hook", "mail", "websocket", "browser", "grpc", "tcp", "dns")
     },
     "undo": {"auth": "A session for the undo alone", "system": "An undo at another system"},
     "look": {"auth": "A session for this read alone", "system": "A read at another system"},
     "settings": {
-        "connections": "`connections` (brokers and databases)",
         "evidence": "`evidence` (logs, spans and rows)",
-        "hooks": "`hooks` (inbound calls)",
     },
     "clause": {
         word: f"The clause `{word}`"

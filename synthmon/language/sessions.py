@@ -7,7 +7,7 @@ from typing import Any
 from synthmon.language.calls import compile_call, read_called
 from synthmon.language.expressions import Expressions
 from synthmon.language.faults import Faults
-from synthmon.language.identity_sources import identity_names
+from synthmon.language.identity_sources import identity_names, sealed_names
 from synthmon.language.marks import Path
 from synthmon.language.names import RUN, Names
 from synthmon.language.settings import Session
@@ -43,7 +43,7 @@ def compile_sessions(reading: SettingsRead, shop: Workshop) -> dict[str, Session
 def compile_session(name: str, keys: SessionKeys, faults: Faults, shop: Workshop) -> Session | None:
     """One entry of `sessions:`; None after a fault. Its steps see run.*, secret.* and, per identity, identity.*."""
     path: Path = ("sessions", name)
-    progress = Progress(dict(session_names(keys, shop)), system=keys.system or "")
+    progress = Progress(dict(session_names(keys, shop)), system=keys.system or "", sealed=_sealed(keys, shop))
     if keys.system and keys.system not in shop.settings.systems:
         say_unknown_system(keys.system, (*path, "system"), shop, faults)
     parts = Parts(shop, progress, faults)
@@ -55,12 +55,19 @@ def compile_session(name: str, keys: SessionKeys, faults: Faults, shop: Workshop
     steps = Steps(Parts(shop, progress, inner), compile_call).compile(called.steps, ("steps",))
     faults.problems.extend(inner.problems)
     expressions = Expressions(shop.shelf, faults)
-    names = Names(progress.types, hidden=frozenset(progress.hidden))
+    names = Names(progress.types, hidden=frozenset(progress.hidden) | progress.sealed)
     headers = tuple(
         (word, expressions.template(text, (*path, "headers", word), names)) for word, text in keys.headers.items()
     )
+    if any(problem.level == "error" for problem in faults.problems):
+        return None
     system = keys.system or (progress.implicit.name if progress.implicit else "")
     return Session(name, file, keys.keep, keys.per, headers, steps, system)
+
+
+def _sealed(keys: SessionKeys, shop: Workshop) -> frozenset[str]:
+    sources = shop.settings.identities.values() if keys.per == "identity" else ()
+    return frozenset(name for source in sources for name in sealed_names(source))
 
 
 def session_names(keys: SessionKeys, shop: Workshop) -> dict[str, str]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from synthmon.core.connections import Connection
 from synthmon.core.journey import Alert, Step
-from synthmon.core.system import Propagation, System
+from synthmon.core.system import Propagation, System, Tls
 from synthmon.core.templates import Template
 
 
@@ -22,12 +23,16 @@ class Invented:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Test accounts that exist; each is leased to one run at a time. All have the same fields."""
+    """Test accounts that exist; each is leased to one run at a time. All have the same fields.
+
+    `sealed` are the fields that are secret: in `accounts` each is a place (`env:NAME`) or the secret itself.
+    """
 
     file: str
     cooldown_s: float
     max_use: int | None
-    accounts: tuple[Mapping[str, str], ...]
+    accounts: tuple[Mapping[str, str], ...] = field(repr=False)
+    sealed: frozenset[str] = frozenset()
 
 
 IdentitySource = Invented | Accounts
@@ -75,12 +80,43 @@ class Default:
 
 
 @dataclass(frozen=True, slots=True)
+class VaultServer:
+    """A HashiCorp Vault, and how to log in there: with `token`, as AppRole `role_id`, or as Kubernetes `role`.
+
+    `token`, `role_id`, `secret_id` and `jwt` are references; `mount` is where the method of the login is mounted.
+    """
+
+    address: str
+    namespace: str = ""
+    token: str = ""
+    role_id: str = ""
+    secret_id: str = ""
+    role: str = ""
+    jwt: str = ""
+    mount: str = ""
+    tls: Tls = Tls()
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """Where others call us: hooks and OTLP. `url` is what addresses of hooks begin with (default: where it listens);
+    `token` is a reference, as in `Settings.secrets`."""
+
+    listen: str
+    url: str = ""
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that journeys refer to by name, and how the daemon itself runs."""
 
     systems: Mapping[str, System] = field(default_factory=dict)
+    connections: Mapping[str, Connection] = field(default_factory=dict)
     identities: Mapping[str, IdentitySource] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)  # name -> env:NAME or file:/path
+    secrets: Mapping[str, str] = field(default_factory=dict)  # name -> env:, file:, exec: or vault: and what follows
+    vault: VaultServer | None = None
+    refresh_s: float = 300.0  # how often exec: and vault: are read again
     sessions: Mapping[str, Session] = field(default_factory=dict)
     propagation: Propagation = Propagation()
     defaults: tuple[Default, ...] = ()
@@ -91,7 +127,11 @@ class Settings:
     grace_s: float = 30.0  # how long runs may go on after SIGTERM
     web_config: str = ""  # a file in the format of Prometheus' exporter toolkit
     web_token: str = ""  # a reference, as in `secrets`
+    hooks: Inbound | None = None
     retention_s: float = 30 * 86400.0
     retention_failed_s: float = 90 * 86400.0
     location: str = ""
+    instance: str = ""  # a part of every namespace, so that what others made is never taken for ours
+    debts: int = 500  # with more open debts than these nothing is created any more
+    stop_file: str = ""  # while it exists everything is paused; empty: beside the store
     files: tuple[str, ...] = ()  # where they were read from, in order

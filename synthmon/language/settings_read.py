@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from synthmon.core.errors import Place, Problem
 from synthmon.core.journey import Alert
 from synthmon.core.system import Propagation, System, Tls
+from synthmon.language.connections import find_connections, read_connections
 from synthmon.language.expressions import Expressions, Shelf
 from synthmon.language.faults import Faults, check_keys, keys_of
 from synthmon.language.identity_sources import read_identity
@@ -17,9 +18,11 @@ from synthmon.language.names import RUN, Names
 from synthmon.language.schedule import compile_cron
 from synthmon.language.schema import NOT_YET, AlertKeys, JourneyKeys
 from synthmon.language.secret_places import check_secret
-from synthmon.language.settings import Default, IdentitySource, QuietWindow, Settings
+from synthmon.language.settings import Default, IdentitySource, Inbound, QuietWindow, Settings
 from synthmon.language.settings_schema import SettingsKeys, SystemKeys
 from synthmon.language.sources import Sources, why
+from synthmon.language.unsafe import owned_domains, say_unsafe
+from synthmon.language.vaults import read_vault
 
 _ELSEWHERE = dict.fromkeys(keys_of(JourneyKeys), "a journey, not of the settings")
 
@@ -53,6 +56,8 @@ class SettingsRead:
             keys = check_keys(SettingsKeys, document.tree, (), faults, NOT_YET["settings"], _ELSEWHERE, hollow=True)
             if keys is not None:
                 self._merge(keys, document.tree, faults, file)
+                sent = (("sessions",), ("propagation",))  # what requests carry
+                say_unsafe(document.tree, sent, owned_domains(self.settings), faults)
             self.problems.extend(faults.problems)
 
     def _merge(self, keys: SettingsKeys, tree: dict[str, Any], faults: Faults, file: str) -> None:
@@ -64,8 +69,11 @@ class SettingsRead:
         limits, web, kept = keys.limits, keys.web, keys.retention
         self.settings = Settings(
             systems={**old.systems, **self._systems(keys.systems, faults)},
+            connections={**old.connections, **read_connections(keys.connections, find_connections(), faults)},
             identities={**old.identities, **self._identities(keys, faults)},
             secrets={**old.secrets, **keys.secrets},
+            vault=read_vault(keys.vault, faults) or old.vault,
+            refresh_s=(limits and limits.refresh) or old.refresh_s,
             sessions=old.sessions,
             propagation=_propagation(keys, faults) or old.propagation,
             defaults=(*_defaults(keys), *old.defaults),
@@ -76,9 +84,13 @@ class SettingsRead:
             grace_s=(limits and limits.grace) or old.grace_s,
             web_config=(web and web.config) or old.web_config,
             web_token=(web and web.token) or old.web_token,
+            hooks=_hooks(keys, faults) or old.hooks,
             retention_s=(kept and kept.passed) or old.retention_s,
             retention_failed_s=(kept and kept.failed) or old.retention_failed_s,
             location=keys.location or old.location,
+            instance=keys.instance or old.instance,
+            debts=old.debts if limits is None or limits.debts is None else limits.debts,
+            stop_file=keys.stop_file or old.stop_file,
             files=(*old.files, file),
         )
 
@@ -107,7 +119,12 @@ def _system(name: str, keys: SystemKeys, path: Path, faults: Faults) -> System:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             at: Path = (*path, "base", place) if place else (*path, "base")
             faults.say(at, "bad-base", f"{url!r} is not an absolute URL.", "Write https://host or https://host/path.")
-        elif parts.hostname not in hosts:
+            continue
+        if parts.username or parts.password:
+            at = (*path, "base", place) if place else (*path, "base")
+            fault, remedy = "A user or a password stands in the address.", "Send `Authorization: ${basic(…)}` instead."
+            faults.say(at, "bad-base", fault, remedy)
+        if parts.hostname not in hosts:
             hosts.append(parts.hostname)
     writes = keys.writes if isinstance(keys.writes, bool) else tuple(keys.writes)
     return System(
@@ -120,6 +137,7 @@ def _system(name: str, keys: SystemKeys, path: Path, faults: Faults) -> System:
         concurrency=keys.concurrency,
         budget_runs_per_h=_whole(keys.budget.runs),
         budget_creates_per_d=_whole(keys.budget.creates),
+        budget_debts=keys.budget.debts,
         replay=keys.replay == "allow",
         propagate=keys.propagate,
         tls=Tls(keys.tls.ca, keys.tls.cert, keys.tls.key),
@@ -160,10 +178,26 @@ def _quiet(keys: SettingsKeys, faults: Faults) -> tuple[QuietWindow, ...]:
 def _listen(keys: SettingsKeys, faults: Faults) -> str:
     if keys.listen is None:
         return ""
-    host, _, port = keys.listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        faults.say(("listen",), "bad-listen", f"{keys.listen!r} is not an address and a port.", "Write 127.0.0.1:9880.")
+    _check_listen(keys.listen, ("listen",), "127.0.0.1:9880", faults)
     return keys.listen
+
+
+def _hooks(keys: SettingsKeys, faults: Faults) -> Inbound | None:
+    told = keys.hooks
+    if told is None:
+        return None
+    _check_listen(told.listen, ("hooks", "listen"), "127.0.0.1:9881", faults)
+    parts = urlsplit(told.url or "")
+    if told.url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        fault, remedy = f"{told.url!r} is not an absolute URL.", "Write https://host or https://host/path."
+        faults.say(("hooks", "url"), "bad-base", fault, remedy)
+    return Inbound(told.listen, (told.url or "").rstrip("/"), told.token or "")
+
+
+def _check_listen(listen: str, path: Path, such_as: str, faults: Faults) -> None:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        faults.say(path, "bad-listen", f"{listen!r} is not an address and a port.", f"Write {such_as}.")
 
 
 def alert(keys: AlertKeys | None) -> Alert | None:

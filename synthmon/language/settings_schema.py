@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from synthmon.language.amounts import PerDay, PerHour, PerSecond, Seconds
 from synthmon.language.schema import AlertKeys, Keys, LocationName, SystemName, Text, Word
+from synthmon.language.secret_places import secret_place
 
 
 def _reference(value: Any) -> str:
@@ -21,6 +22,23 @@ def _reference(value: Any) -> str:
 
 
 Reference = Annotated[str, BeforeValidator(_reference), WithJsonSchema({"type": "string", "pattern": "^(env|file):.+"})]
+Secret = Annotated[
+    str,
+    BeforeValidator(secret_place),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^(env|file|exec|vault):.+"},
+                {
+                    "type": "object",
+                    "properties": {"exec": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+                    "required": ["exec"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
 Globs = Annotated[list[Text], Field(min_length=1)]
 
 
@@ -29,6 +47,12 @@ class BudgetKeys(Keys):
 
     runs: PerHour | None = Field(None, description="Runs: `120/h`.")
     creates: PerDay | None = Field(None, description="Things made: `2000/d`.")
+    debts: StrictInt = Field(
+        100,
+        ge=0,
+        le=1_000_000,
+        description="Things not yet taken back; with more nothing is created in it any more. Default 100.",
+    )
 
 
 class TlsKeys(Keys):
@@ -96,7 +120,11 @@ class IdentityKeys(Keys):
     domain: Text = Field(
         "synthetic.example.com", description="The mail domain of invented people: reserved, or a sub-domain of yours."
     )
-    accounts: Text | None = Field(None, description="A file with a list of test accounts, each a map of fields.")
+    accounts: Text | None = Field(
+        None,
+        description="A file with a list of test accounts, each a map of fields. What names a place (`env:NAME`), and "
+        "what a key such as `password` or `api_key` holds, is secret: only joined to what is sent.",
+    )
     cooldown: Seconds | None = Field(None, description="How long an account rests after a run.")
     max_use: StrictInt | None = Field(None, ge=1, description="How often an account may be used at all.")
 
@@ -133,6 +161,15 @@ class LimitsKeys(Keys):
 
     concurrency: StrictInt | None = Field(None, ge=1, le=100_000, description="Runs at once. Default 200.")
     grace: Seconds | None = Field(None, description="How long runs may go on after SIGTERM. Default 30s.")
+    debts: StrictInt | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Things not yet taken back; with more nothing is created any more. Default 500.",
+    )
+    refresh: Seconds | None = Field(
+        None, description="How often `exec:` and `vault:` secrets are read again. Default 5m."
+    )
 
 
 class WebKeys(Keys):
@@ -140,6 +177,48 @@ class WebKeys(Keys):
 
     config: str = Field("", description="A web config file of Prometheus' exporter toolkit: TLS and basic auth.")
     token: Reference | None = Field(None, description="A bearer token: env: or file:.")
+
+
+class HooksKeys(Keys):
+    """Where others call us: hooks of journeys, and OTLP (`/v1/traces`, `/v1/logs`). A listener of its own."""
+
+    listen: Text = Field("127.0.0.1:9881", description="Host and port. Default 127.0.0.1:9881.")
+    url: Text | None = Field(
+        None,
+        description="What the addresses of hooks begin with, if a proxy stands before it: https://hooks.example.com.",
+    )
+    token: Reference | None = Field(
+        None, description="The bearer token of who sends OTLP; needed unless only this machine can reach it."
+    )
+
+
+class AppRoleKeys(Keys):
+    """A login by AppRole."""
+
+    role_id: Reference = Field(description="Its id: env: or file:.")
+    secret_id: Reference | None = Field(None, description="Its secret: env: or file:.")
+    mount: Text = Field("approle", description="Where the method is mounted.")
+
+
+class KubernetesKeys(Keys):
+    """A login by the service account of a pod."""
+
+    role: Text = Field(description="The role that Vault knows.")
+    mount: Text = Field("kubernetes", description="Where the method is mounted.")
+    token: Reference = Field(
+        "file:/var/run/secrets/kubernetes.io/serviceaccount/token", description="The token of the service account."
+    )
+
+
+class VaultKeys(Keys):
+    """A HashiCorp Vault, and how to log in there: one of `token`, `approle` and `kubernetes`."""
+
+    address: Text = Field(description="https://vault.example.com:8200.")
+    namespace: str = Field("", description="Its namespace (Enterprise, HCP).")
+    token: Reference | None = Field(None, description="A token: env: or file:; read again at each refresh.")
+    approle: AppRoleKeys | None = Field(None, description="A login by AppRole.")
+    kubernetes: KubernetesKeys | None = Field(None, description="A login by a pod's service account.")
+    tls: TlsKeys = Field(TlsKeys(), description="Certificates.")
 
 
 class RetentionKeys(Keys):
@@ -153,9 +232,14 @@ class SettingsKeys(Keys):
     """Settings. Repeatable: entries of a later file replace those of the same name."""
 
     systems: dict[SystemName, SystemKeys] = Field(default_factory=dict, description="The systems under test, by name.")
-    secrets: dict[Word, Reference] = Field(
-        default_factory=dict, description="Secrets by name, each a place: env:NAME or file:/path."
+    connections: dict[SystemName, Any] = Field(
+        default_factory=dict, description="Brokers, databases and mailboxes, by name: {bus: {nats: nats://host:4222}}."
     )
+    secrets: dict[Word, Secret] = Field(
+        default_factory=dict,
+        description="Secrets by name, each a place: env:NAME, file:/path, exec:COMMAND or vault:PATH#FIELD.",
+    )
+    vault: VaultKeys | None = Field(None, description="The HashiCorp Vault of `vault:` places.")
     sessions: dict[Text, SessionKeys] = Field(default_factory=dict, description="Logins that journeys share, by name.")
     identities: dict[Text, IdentityKeys] = Field(default_factory=dict, description="As whom journeys act, by name.")
     propagation: PropagationKeys | None = Field(None, description="What every request carries besides.")
@@ -169,5 +253,16 @@ class SettingsKeys(Keys):
     listen: Text | None = Field(None, description="Where pages, API and metrics are served. Default 127.0.0.1:9880.")
     limits: LimitsKeys | None = Field(None, description="Limits of the whole daemon.")
     web: WebKeys | None = Field(None, description="Who may see the pages and use the API.")
+    hooks: HooksKeys | None = Field(None, description="Where others call us: hooks and OTLP.")
     retention: RetentionKeys | None = Field(None, description="How long records are kept.")
+    stop_file: Text | None = Field(
+        None,
+        description="While this file exists everything is paused, clean-up apart. Default: `synthmon-stop` beside "
+        "`synthmon.db`.",
+    )
     location: LocationName | None = Field(None, description="The name of this place.")
+    instance: LocationName | None = Field(
+        None,
+        description="The name of this installation or tenant: two that test one system need different names, so that "
+        "neither sweeps away what the other made.",
+    )

@@ -13,7 +13,7 @@ from synthmon.core.kinds import Kind
 from synthmon.core.system import System
 from synthmon.language.expressions import Expressions
 from synthmon.language.faults import Faults, keys_of
-from synthmon.language.kinds import STRUCTURE, Forms
+from synthmon.language.kinds import STRUCTURE, Forms, lacking
 from synthmon.language.maker import StepMaker
 from synthmon.language.marks import Path
 from synthmon.language.names import Names
@@ -55,17 +55,31 @@ class Parts:
                     at_key=True,
                 )
             return None
-        return self.shop.kinds[words[0]]
+        forms = self.shop.kinds[words[0]]
+        if not structure and forms.undo is None:
+            fault = f"`{words[0]}` listens: it takes nothing back and finds nothing."
+            self.faults.say((*path, words[0]), "cannot-do", fault, "Write a request, such as `http:`.", at_key=True)
+            return None
+        return forms
 
     def spec(
         self, kind: Kind, keys: BaseModel, raw: Mapping[str, Any], path: Path, names: Names, asked: str | None
     ) -> tuple[Spec, System | None] | None:
         """What a step sends, and to whom."""
-        asked_path = (*path, "system") if "system" in raw else path
-        text = raw[kind.word] if isinstance(raw[kind.word], str) else ""
-        system = find_system(asked, text, (*path, kind.word), asked_path, self.shop, self.progress, self.faults)
+        system = self._system(kind, raw, path, asked)
+        if remedy := lacking(kind):
+            fault = f"The library for `{kind.word}` is not installed."
+            self.faults.say((*path, kind.word), "missing-extra", fault, f"{remedy}.", at_key=True)
         maker = StepMaker(self.expressions, names, path, self.shop.settings, self.shop.sources, self.progress)
         return kind.compile(keys, maker), system
+
+    def _system(self, kind: Kind, raw: Mapping[str, Any], path: Path, asked: str | None) -> System | None:
+        """Whom a step talks to; what goes over a connection only bears the journey's system, if it has one."""
+        if kind.via != "system" and not asked:
+            return self.shop.settings.systems.get(self.progress.system)
+        asked_path = (*path, "system") if "system" in raw else path
+        text = raw[kind.word] if isinstance(raw[kind.word], str) else ""
+        return find_system(asked, text, (*path, kind.word), asked_path, self.shop, self.progress, self.faults)
 
     def checks(self, listed_checks: Iterable[str | CheckKeys], path: Path, names: Names) -> tuple[Check, ...]:
         """The lines of an `expect`."""

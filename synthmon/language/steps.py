@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthmon.core.expressions import Expression
-from synthmon.core.journey import Retry, Step
+from synthmon.core.journey import Hears, Retry, Step
+from synthmon.core.kinds import Listens
 from synthmon.language.faults import check_keys, keys_of
 from synthmon.language.kinds import STRUCTURE, Forms
 from synthmon.language.marks import Path
 from synthmon.language.names import RUN, Names, Story
-from synthmon.language.rules import check_step
-from synthmon.language.schema import JourneyKeys, PauseKeys, StepKeys, TogetherKeys, VerifyKeys
+from synthmon.language.rules import check_asserts, check_step
+from synthmon.language.schema import JourneyKeys, ListenKeys, PauseKeys, StepKeys, TogetherKeys, VerifyKeys
 from synthmon.language.step_parts import Parts
 from synthmon.language.undo import compile_undo
 from synthmon.language.within import compile_within
@@ -23,10 +24,14 @@ from synthmon.language.words import TAKEN, meant, word_fault
 Call = Callable[["Steps", Any, Path, str], tuple[Step, ...]]
 """Expands a `call` step: (the steps around it, its map, its path, its default id) → the called file's steps."""
 
+_LISTENS = "a step that sends something; this one listens"
 _ELSEWHERE: Mapping[str, str] = (
     dict.fromkeys(keys_of(JourneyKeys), "the journey, not of a step")
-    | dict.fromkeys(("find", "gone", "ttl"), "`undo`")
+    | dict.fromkeys(("find", "gone", "sweep", "ttl"), "`undo`")
     | {key: "`verify`" for key in keys_of(VerifyKeys) if key == "settle"}
+)
+_NOT_LISTENING: Mapping[str, str] = dict.fromkeys(set(keys_of(StepKeys)) - set(keys_of(ListenKeys)), _LISTENS) | dict(
+    _ELSEWHERE
 )
 
 
@@ -60,7 +65,7 @@ class Steps:
 
     def names(self) -> Names:
         """The names that the next step may use."""
-        hidden = frozenset(self.progress.hidden)
+        hidden = frozenset(self.progress.hidden) | self.progress.sealed
         if not self.prefix:
             return Names(self.progress.types, hidden=hidden, story=self._story, identity=self.progress.identity)
         local = self.progress.local(self.prefix)
@@ -70,7 +75,7 @@ class Steps:
         given = {f"vars.{name}": kind for name, (_, kind) in self.inside.given.items()}
         spelled = {**local, **{f"vars.{name}": text for name, (text, _) in self.inside.given.items()}}
         types = {**everywhere, **given, **{name: self.progress.types[full] for name, full in local.items()}}
-        secrets = frozenset(name for name, full in local.items() if full in hidden)
+        secrets = frozenset(name for name, full in local.items() if full in hidden) | self.progress.sealed
         return Names(types, spelled, self.progress.types, secrets, self._story, self.progress.identity)
 
     def _step(self, raw: Any, path: Path, default_id: str) -> tuple[Step, ...]:
@@ -78,7 +83,8 @@ class Steps:
         forms = self.parts.choose(raw, path)
         word = next((key for key in raw if key in STRUCTURE), "") if isinstance(raw, dict) else ""
         if forms is not None:
-            made = self._leaf(forms, raw, path, default_id)
+            compile_one = self._listener if isinstance(forms.kind, Listens) else self._leaf
+            made = compile_one(forms, raw, path, default_id)
             step_id = made.id if made else self._id(raw.get("id"), default_id)
             self._keep(step_id, raw, made)
             return (made,) if made else ()
@@ -136,7 +142,44 @@ class Steps:
             auth=self._auth(keys.auth, path),
             blame=blame,
         )
-        check_step(step, keys, raw, path, kind.word, system, parts)
+        check_step(step, keys, raw, path, kind, system, parts)
+        return step
+
+    def _listener(self, forms: Forms, raw: dict[str, Any], path: Path, default_id: str) -> Step | None:
+        """A step of a kind that listens."""
+        keys = check_keys(forms.step, raw, path, self.faults, elsewhere=_NOT_LISTENING)
+        if not isinstance(keys, ListenKeys):
+            return None
+        parts, kind = self.parts, forms.kind
+        names = self.names()
+        step_id = self.take_id(keys.id, default_id, path)
+        made = parts.spec(kind, keys, raw, path, names, keys.system)
+        seen = names.plus(kind.offers)
+        where = parts.expressions.truth(keys.where, (*path, "where"), seen) if keys.where else None
+        expect = parts.checks(keys.expect or [], (*path, "expect"), seen)
+        save = parts.saves(keys.save, (*path, "save"), seen)
+        blame = parts.truths(keys.blame, (*path, "blame"), seen)
+        within = compile_within(keys, path, self.prefix, self._story, self.progress.sent, self.faults)
+        if made is None:
+            return None
+        spec, system = made
+        needs = where.refs - kind.offers.keys() if where else frozenset()
+        step = Step(
+            id=step_id,
+            place=self.faults.marks.value(path),
+            spec=spec,
+            title=keys.title,
+            system=system.name if system else "",
+            expect=expect,
+            save=save,
+            when=self.compile_when(keys.when, path),
+            within=within,
+            timeout_s=keys.timeout,
+            auth=self._auth(keys.auth, path),
+            blame=blame,
+            hears=Hears(where, needs, keys.settle or 0.0, isinstance(kind, Listens) and kind.addressed),
+        )
+        check_asserts(step, raw, path, kind, parts)
         return step
 
     def _together(self, raw: dict[str, Any], path: Path, default_id: str) -> tuple[Step, ...]:

@@ -1,4 +1,4 @@
-"""How an effect is taken back: `undo` with its `find` and `gone`, and what each of them may know."""
+"""How an effect is taken back: `undo` with its `find`, `gone` and `sweep`, and what each of them may know."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from synthmon.language.marks import Path
 from synthmon.language.names import Names
 from synthmon.language.schema import NOT_YET, LookKeys, UndoKeys
 from synthmon.language.step_parts import Parts
+from synthmon.language.sweeps import compile_sweep
 from synthmon.language.systems import check_write
 from synthmon.language.words import listed
 
@@ -29,7 +30,7 @@ def compile_undo(
     """The undo of a step. `before` are the names that the step had, `own` also has what it saves, secrets among them
     are `sealed` (as the journey spells them)."""
     chosen = parts.choose(raw, path, structure=False)
-    keys = check_keys(chosen.undo, raw, path, parts.faults, NOT_YET["undo"]) if chosen else None
+    keys = check_keys(chosen.undo, raw, path, parts.faults, NOT_YET["undo"]) if chosen and chosen.undo else None
     if chosen is None or not isinstance(keys, UndoKeys):
         return None
     made = parts.spec(chosen.kind, keys, raw, path, own, system)
@@ -48,9 +49,12 @@ def compile_undo(
             target is parts.progress.implicit,
             parts.faults,
         )
+    sweep = None
+    if keys.sweep is not None:
+        sweep = compile_sweep(keys.sweep, (*path, "sweep"), step_id, before, spec.refs, parts, system)
     wanted = spec.refs | (gone.spec.refs if gone else frozenset())
     _check_values(wanted, find, path, step_id, sealed, parts)
-    return Undo(spec, keys.ttl, find, gone, unchecked)
+    return Undo(spec, keys.ttl, find, gone, unchecked, sweep)
 
 
 def _check_values(
@@ -77,7 +81,7 @@ def _look(raw: Any, path: Path, names: Names, parts: Parts, system: str | None, 
     """`find` (it saves values of step `finds_for`) or `gone` (its checks say that the effect is absent)."""
     word = str(path[-1])
     chosen = parts.choose(raw, path, structure=False)
-    keys = check_keys(chosen.look, raw, path, parts.faults, NOT_YET["look"]) if chosen else None
+    keys = check_keys(chosen.look, raw, path, parts.faults, NOT_YET["look"]) if chosen and chosen.look else None
     if chosen is None or not isinstance(keys, LookKeys):
         return None
     made = parts.spec(chosen.kind, keys, raw, path, names, system)

@@ -5,20 +5,59 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from synthmon.core.errors import Problem
 from synthmon.identities.literals import find_unsafe_literals
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
+from synthmon.language.settings import Invented, Settings
+
+_MOST_IN_A_FILE = 5
+
+
+def owned_domains(settings: Settings) -> tuple[str, ...]:
+    """Mail domains that the operator owns: those of the people that are invented."""
+    return tuple(source.domain for source in settings.identities.values() if isinstance(source, Invented))
 
 
 def say_unsafe(tree: Any, paths: Iterable[Path], owned: tuple[str, ...], faults: Faults) -> None:
-    """Report every text below these paths that looks live: a card, an account, an address, a key."""
+    """Report every text below these paths, keys too, that looks live: a card, an account, an address, a key."""
     leaves = [leaf for path in paths for leaf in _leaves(_at(tree, path), path)]
-    if not find_unsafe_literals("\n".join(str(value) for _, value in leaves), owned):
+    if not find_unsafe_literals("\n".join(str(value) for _, value, _ in leaves), owned):
         return
-    for path, value in leaves:
-        for unsafe in find_unsafe_literals(str(value), owned):
-            fault = f"This looks like a live {unsafe.kind}: {unsafe.value_masked}."
+    for path, value, is_key in leaves:
+        say_unsafe_text(str(value), path, faults, owned, is_key=is_key)
+
+
+def say_unsafe_text(
+    text: str,
+    path: Path,
+    faults: Faults,
+    owned: tuple[str, ...] = (),
+    besides: tuple[str, ...] = (),
+    is_key: bool = False,
+) -> None:
+    """Report what looks live in one text, `besides` these kinds."""
+    for unsafe in find_unsafe_literals(text, owned):
+        if unsafe.kind in besides:
+            continue
+        fault = f"This looks like a live {unsafe.kind}: {unsafe.value_masked}."
+        if is_key:
+            place = faults.marks.key(path, path[:-1])  # its path would show it
+            faults.problems.append(Problem(place, "unsafe-literal", fault, unsafe.remedy))
+        else:
             faults.say_inside(path, unsafe.at, "unsafe-literal", fault, unsafe.remedy)
+
+
+def say_unsafe_file(file: str, content: bytes, path: Path, owned: tuple[str, ...], faults: Faults) -> None:
+    """Report what looks live in a file that is sent as it is; one that is no text is not looked into."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return
+    for unsafe in find_unsafe_literals(text, owned)[:_MOST_IN_A_FILE]:
+        line = text.count("\n", 0, unsafe.at) + 1
+        fault = f"{file}:{line} holds what looks like a live {unsafe.kind}: {unsafe.value_masked}."
+        faults.say(path, "unsafe-literal", fault, unsafe.remedy)
 
 
 def unsafe_fields(fields: tuple[str, ...], locale: str, domain: str) -> list[tuple[str, str, str]]:
@@ -38,15 +77,17 @@ def offered_names(fields: tuple[str, ...]) -> tuple[str, ...]:
     return offered(fields)
 
 
-def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any, bool]]:
+    """(where, text or number, whether it is a key)."""
     match node:
         case str() | int() | float() if not isinstance(node, bool):
-            yield path, node
+            yield path, node, False
         case list():
             for i, item in enumerate(node):
                 yield from _leaves(item, (*path, i))
         case dict():
             for key, item in node.items():
+                yield (*path, key), key, True
                 yield from _leaves(item, (*path, key))
 
 

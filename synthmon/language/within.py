@@ -12,27 +12,27 @@ from synthmon.language.amounts import seconds
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
 from synthmon.language.names import Story
-from synthmon.language.schema import StepKeys
+from synthmon.language.schema import ListenKeys, StepKeys
 from synthmon.language.words import meant
 
 _AFTER = re.compile(r"(\S+)(?:\s+after\s+(\S+))?")
 
 
 def compile_within(
-    keys: StepKeys, path: Path, prefix: str, story: Story, sent: Set[str], faults: Faults
+    keys: StepKeys | ListenKeys, path: Path, prefix: str, story: Story, sent: Set[str], faults: Faults
 ) -> Within | None:
     """The `within` of a step with its `poll` and `grace`; `sent` are the steps that surely left before (full ids, in a
     called file with its `prefix`)."""
+    poll_s = keys.poll if isinstance(keys, StepKeys) else None
     if keys.within is None:
-        for word in ("poll", "grace"):
-            if getattr(keys, word) is not None:
-                faults.say(
-                    (*path, word),
-                    "needs-within",
-                    f"`{word}` has no meaning without `within`.",
-                    "Add `within:`, or remove it.",
-                    at_key=True,
-                )
+        for word in (word for word, value in (("poll", poll_s), ("grace", keys.grace)) if value is not None):
+            faults.say(
+                (*path, word),
+                "needs-within",
+                f"`{word}` has no meaning without `within`.",
+                "Add `within:`, or remove it.",
+                at_key=True,
+            )
         return None
     found = _AFTER.fullmatch(keys.within.strip())
     try:
@@ -46,11 +46,11 @@ def compile_within(
     if after is not None and not _may_follow(after, keys, path, prefix, story, sent, faults):
         return None
     full = prefix + after if after else None
-    return Within(limit_s, full, keys.poll, keys.grace or 0.0)
+    return Within(limit_s, full, poll_s, keys.grace or 0.0)
 
 
 def _may_follow(
-    after: str, keys: StepKeys, path: Path, prefix: str, story: Story, sent: Set[str], faults: Faults
+    after: str, keys: StepKeys | ListenKeys, path: Path, prefix: str, story: Story, sent: Set[str], faults: Faults
 ) -> bool:
     """Whether a step surely left before this one."""
     at: Path = (*path, "within")

@@ -36,13 +36,13 @@ class Progress:
     system: str = ""
     auth: str = ""
     identity: str = ""
+    sealed: frozenset[str] = frozenset()  # names of the identity that hold a secret of an account
     hidden: set[str] = field(default_factory=set)  # names that hold what secret(…) saved
     sent: set[str] = field(default_factory=set)  # ids of steps that surely left before the next one
     ids: set[str] = field(default_factory=set)
     systems: dict[str, System] = field(default_factory=dict)  # whom it talks to
     files: dict[str, str] = field(default_factory=dict)  # other files it is made of -> fingerprint
     implicit: System | None = None  # made from the one host of a journey without settings
-    creates: int = 0  # writes a run that are not said to leave nothing
 
     def local(self, prefix: str) -> Mapping[str, str]:
         """The names that a called file has under this prefix, as that file spells them → as the journey does."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics_text
+
+from synthmon.core.debt_budget import EVERYWHERE, DebtBudget
+from synthmon.core.spending import Budget
 
 _LATENESS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
@@ -35,8 +38,27 @@ class Own:
         self._oldest_debt = Gauge(
             "synthmon_oldest_debt_age_seconds", "Age of the oldest open debt; 0 when there is none.", registry=registry
         )
+        self._too_many_debts = Gauge(
+            "synthmon_debts_over_budget",
+            "1 while too many open debts keep runs from creating anything; without a system: in all of them.",
+            ["system"],
+            registry=registry,
+        )
+        self._budgeted: frozenset[str] = frozenset()
         self._journeys = Gauge("synthmon_journeys", "Journeys that are loaded.", registry=registry)
         self._paused = Gauge("synthmon_journeys_paused", "Journeys that are paused.", registry=registry)
+        self._circuits = Gauge(
+            "synthmon_circuits_open",
+            "Places (host and port) of a system that give no answer and are left alone.",
+            ["system"],
+            registry=registry,
+        )
+        self._spent = Gauge(
+            "synthmon_budget_used_ratio",
+            "How much of a budget is used, 0 to 1; past it runs are skipped.",
+            ["system", "budget"],
+            registry=registry,
+        )
         self._problems = Gauge(
             "synthmon_config_problems", "Mistakes in the files at the last load.", ["level"], registry=registry
         )
@@ -48,6 +70,9 @@ class Own:
         self._unsaved = Counter(
             "synthmon_history_write_failures", "Records that history could not keep.", registry=registry
         )
+        self._refused = Counter(
+            "synthmon_inbound_refused", "Calls on hooks that were not taken.", ["reason"], registry=registry
+        )
         self._info = Gauge(
             "synthmon_build_info",
             "1, with the versions that run.",
@@ -57,6 +82,8 @@ class Own:
         self._info.labels(version, platform.python_version(), location).set(1)
         for level in ("error", "warning"):
             self._problems.labels(level).set(0)
+        for reason in ("unsigned", "replayed", "too_many", "no_room"):
+            self._refused.labels(reason)
         ProcessCollector(registry=registry)
 
     def beat(self, at_s: float, up: bool = True) -> None:
@@ -77,9 +104,14 @@ class Own:
         """A run started that long after its slot."""
         self._lateness.observe(max(0.0, lateness_s))
 
-    def owes(self, debts: int, oldest_age_s: float) -> None:
-        """Open debts, and the age of the oldest."""
-        self._debts.set(debts)
+    def owes(self, budget: DebtBudget, oldest_age_s: float) -> None:
+        """Open debts against what may be open, and the age of the oldest."""
+        self._debts.set(budget.open.get(EVERYWHERE, 0))
+        for system in self._budgeted - budget.limits.keys():  # it has left the settings
+            self._too_many_debts.remove(system)
+        self._budgeted = frozenset(budget.limits)
+        for system in self._budgeted:
+            self._too_many_debts.labels(system).set(int(system in budget.over))
         self._oldest_debt.set(oldest_age_s)
 
     def loaded(self, journeys: int, errors: int, warnings: int, at_s: float) -> None:
@@ -94,9 +126,23 @@ class Own:
         """How many journeys are paused."""
         self._paused.set(journeys)
 
+    def circuits(self, left_alone: Mapping[str, int]) -> None:
+        """By system: places that are left alone."""
+        self._circuits.clear()  # a system may be gone
+        for system, places in left_alone.items():
+            self._circuits.labels(system).set(places)
+
+    def spent(self, budget: Budget, spent: int) -> None:
+        """So much of a budget is used."""
+        self._spent.labels(budget.system, budget.use).set(spent / budget.most)
+
     def unsaved(self, records: int = 1) -> None:
         """History could not be written."""
         self._unsaved.inc(records)
+
+    def refused(self, reason: str) -> None:
+        """A call on a hook was not taken: unsigned, replayed, too_many or no_room."""
+        self._refused.labels(reason).inc()
 
     def watch_running(self, count: Callable[[], int]) -> None:
         """Ask for the runs under way at every scrape."""

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from synthmon.core.intents import Entry, Fenced, Intent, Journal, Opened
+from synthmon.core.intents import Entry, Fenced, Intent, Journal, Learned, Opened
+from synthmon.core.secrets import Vault
 
 
 class Book:
-    """Writes the entries of one run in order. `opened` is asked once, before the first intent."""
+    """Writes the entries of one run in order. `opened` is asked once, before the first intent.
 
-    def __init__(self, journal: Journal, run_id: str, opened: Callable[[], Opened] | None = None, seq: int = 0) -> None:
+    No secret of `vault` is written: where one stands in a value, its handle does.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        run_id: str,
+        vault: Vault,
+        opened: Callable[[], Opened] | None = None,
+        seq: int = 0,
+    ) -> None:
         self._journal, self._run_id, self._opened, self._seq = journal, run_id, opened, seq
+        self._vault = vault
         self._turn = asyncio.Lock()
         self._notes: list[Entry] = []
         self._writing: asyncio.Task[None] | None = None
@@ -44,13 +57,23 @@ class Book:
                     self.trouble = error
             self._writing = None
 
+    def _sealed(self, entry: Entry) -> Entry:
+        """An entry as it may lie on a disk: a handle in the place of every secret."""
+        match entry:
+            case Opened():
+                return replace(entry, names=self._vault.sealed(dict(entry.names)))
+            case Intent() | Learned():
+                return replace(entry, values=self._vault.sealed(dict(entry.values)))
+        return entry
+
     def _taken(self) -> list[Entry]:
         notes, self._notes = self._notes, []
         return notes
 
     async def _append(self, entries: Sequence[Entry]) -> Fenced | None:
         """Entries in order; handed over together, they become durable together."""
-        appends = (self._journal.append(self._run_id, entry, self._seq + n) for n, entry in enumerate(entries))
+        sealed = map(self._sealed, entries)
+        appends = (self._journal.append(self._run_id, entry, self._seq + n) for n, entry in enumerate(sealed))
         for wrote in await asyncio.gather(*appends, return_exceptions=True):
             if isinstance(wrote, BaseException):
                 raise wrote

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import structlog
 
+from synthmon.core.spending import Budget, budgets_of
 from synthmon.language.settings import Settings
 from synthmon.runtime.house import House
 from synthmon.runtime.instants import SteadyClock
@@ -16,6 +17,7 @@ from synthmon.runtime.outbound.lag import LoopLag
 
 BEAT_S = 1.0
 FORGET_EVERY_S = 3600.0
+SPENT_EVERY_S = 15.0
 FADES = 0.98  # how much of the worst lag is left after a beat: half of it after half a minute
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +48,18 @@ class Pulse:
             self.latest_s = max(self.late_s, self.latest_s * FADES)
             self._at_s = time.monotonic()
             told()
+
+
+async def watch_budgets(house: House, settings: Callable[[], Settings], told: Callable[[Budget, int], None]) -> None:
+    """Tell how much of each budget is used, for as long as the daemon lives; other processes spend too."""
+    while True:
+        for system in settings().systems.values():
+            for budget in budgets_of(system):
+                try:
+                    told(budget, await house.spending.spent(budget, house.clock.now()))
+                except OSError as error:
+                    _log.warning("what was spent cannot be read", system=system.name, fault=str(error))
+        await asyncio.sleep(SPENT_EVERY_S)
 
 
 async def forget_what_is_old(house: House, settings: Callable[[], Settings]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from synthmon import __version__
+from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
@@ -26,19 +27,22 @@ from synthmon.language.load import Loaded, Loader
 from synthmon.language.revive import revive
 from synthmon.metrics.board import Board
 from synthmon.metrics.own import Own
-from synthmon.runtime.chores import Pulse, forget_what_is_old
+from synthmon.runtime.arrears import tries_path
+from synthmon.runtime.chores import Pulse, forget_what_is_old, watch_budgets
 from synthmon.runtime.clock import Bell
 from synthmon.runtime.desk import RECENT_IN_ALL, Desk
 from synthmon.runtime.front import open_front
-from synthmon.runtime.holes import Closed, find_given_up, find_holes
+from synthmon.runtime.holes import Closed, close_holes, close_the_deads
 from synthmon.runtime.house import House, open_house
-from synthmon.runtime.pauses import Pauses
+from synthmon.runtime.inbound import Inbound, open_inbound
+from synthmon.runtime.pauses import Pauses, stop_file
 from synthmon.runtime.reaper import Reaper
 from synthmon.runtime.runner import Runner
 from synthmon.runtime.sole import hold_alone
+from synthmon.runtime.switch import Switch
 from synthmon.runtime.watch import watch_files
 
-GIVE_UP_EVERY_S = 60.0
+BURY_EVERY_S = 15.0
 READY_LAG_S = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -68,9 +72,10 @@ async def serve(wishes: Wishes, told: Callable[[str], None]) -> int:
     async with AsyncExitStack() as stack:
         house = await stack.enter_async_context(open_house(settings.store))
         daemon = Daemon(house, loader, loaded, wishes)
-        alone = stack.enter_context(hold_alone(house.beside))
+        stack.enter_context(hold_alone(house.beside))
+        daemon.inbound = await stack.enter_async_context(open_inbound(settings, daemon.own.refused))
         address = await stack.enter_async_context(open_front(daemon.desk, daemon.board, daemon.own, settings))
-        await daemon.begin(alone)
+        await daemon.begin()
         told(address)
         try:
             await daemon.live()
@@ -86,59 +91,70 @@ class Daemon:
         self.house, self._loader, self._loaded, self._wishes = house, loader, loaded, wishes
         self.board = Board(home=self._loaded.settings.location)
         self.own = Own(__version__, self._loaded.settings.location)
-        lent, faults = self._lend(self._loaded)
+        lent, _ = house.lend(self._loaded.settings)
         self.runner = Runner(lent, house.journal, house.history, house.clock, self._told)
-        self.pauses = Pauses(house.beside.with_name(house.beside.stem + "-paused.json") if house.beside else None)
-        self.runner.paused = self.pauses.paused
+        self.runner.spending = house.spending
+        kept = house.beside.with_name(house.beside.stem + "-paused.json") if house.beside else None
+        pauses = Pauses(kept, stop_file(loaded.settings, house.beside))
+        self.switch = Switch(pauses, self.runner, lambda: self.journeys, self.board.pause)
+        self.runner.scheduled = self.own.scheduled
+        self.runner.indebted = lambda journey: self._budget().refusal(journey)
         self.bell = Bell(self._rung, house.clock)
         self.pulse = Pulse(house.clock, house.doors.lag, self.bell.clock_was_set)
         self.reaper: Reaper | None = None
+        self.inbound: Inbound | None = None  # hooks and OTLP, if the settings have `hooks:`
         self.desk = Desk(
             house.history,
             self.runner,
-            self.pauses,
+            self.switch,
             self.bell.next_slot,
             self.reload,
             lambda: self.reaper.debts() if self.reaper else (),
+            self._budget,
             self._ready,
-            self.board.pause,
         )
         self.journeys: dict[str, Journey] = {}
-        self._secret_faults = faults
         self._stop = asyncio.Event()
         self._chores: list[asyncio.Task[None]] = []
         self._reloading = asyncio.Lock()
 
     # its life -------------------------------------------------------------------------------------------------------
 
-    async def begin(self, alone: bool) -> None:
+    async def begin(self) -> None:
         """Take up what a dead process left, then ring."""
         loaded = self._loaded
+        await self.house.keyring.fetch()
         await asyncio.to_thread(self.runner.lent.people.warm)
         until = self._take(loaded)
         await self._remember()
-        await self._close_holes(until, alone)
+        await self._close_holes(until)
         self.reaper = Reaper(
             lambda: self.runner.lent,
             self.house.journal,
             self.house.clock,
             self._find_version,
             self.runner.is_live,
-            alone,
+            tries_path(self.house.beside),
         )
+        await self._first_look(self.reaper)
         self.own.watch_running(self.runner.running)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        loop.add_signal_handler(signal.SIGUSR1, self.switch.pause_all)
+        loop.add_signal_handler(signal.SIGUSR2, self.switch.resume_all)
         gc.collect()
         gc.freeze()  # what is loaded stays: without it a full collection holds the loop for long
         self.bell.start()
         self._chores = [
             asyncio.create_task(self.reaper.run()),
+            asyncio.create_task(self.house.keyring.watch()),
             asyncio.create_task(self.pulse.beat(self._take_pulse)),
             asyncio.create_task(forget_what_is_old(self.house, lambda: self.runner.lent.settings)),
-            asyncio.create_task(self._give_up(until)),
+            asyncio.create_task(self._bury()),
+            asyncio.create_task(self.switch.watch()),
+            asyncio.create_task(watch_budgets(self.house, lambda: self.runner.lent.settings, self.own.spent)),
             asyncio.create_task(watch_files(self._watched(), self._quiet_reload)),
         ]
         _log.info("ready", journeys=len(self.journeys), problems=len(loaded.problems), store=loaded.settings.store)
@@ -170,7 +186,6 @@ class Daemon:
         journey = self.journeys.get(name)
         if journey is None:
             return
-        self.own.scheduled(len(slots))
         now = self.house.clock.now()
         self.runner.take(journey, due(slots, now, name, interval_s(journey.schedule, now)))
 
@@ -183,7 +198,7 @@ class Daemon:
         if record.reason == "history_unwritable":
             self.own.unsaved()
         if self.reaper is not None and any(debt.state == "owed" for debt in record.debts):
-            self.reaper.take_over(record.run_id)
+            self.reaper.take_over(record, journey)
         if record.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
             words = {"reason": str(record.reason), "step": record.step, "run": record.run_id}
             _log.warning(str(record.outcome), journey=record.journey, said=record.message, **words)
@@ -196,31 +211,30 @@ class Daemon:
             if (journey := self.journeys.get(record.journey)) is not None:
                 self.board.recall(record, journey)
 
-    async def _close_holes(self, until: datetime, alone: bool) -> None:
+    async def _close_holes(self, until: datetime) -> None:
         location = self.runner.lent.settings.location
         journal, history = self.house.journal, self.house.history
-        closed, gaps = await find_holes(self.journeys, journal, history, location, until, alone)
+        closed, gaps = await close_holes(self.journeys, journal, history, location, until)
         await self._keep_closed(closed)
-        for gap in gaps:
-            self.own.scheduled(gap.slots)
-            await self.runner.keep(gap, self.journeys[gap.journey], None)
+        self.own.scheduled(sum(gap.slots for _, gap in gaps))
+        await self._keep_closed(gaps)
 
     async def _keep_closed(self, closed: Sequence[Closed]) -> None:
-        for claim, record in closed:
+        for claims, record in closed:
             journey = self.journeys.get(record.journey)
             if journey is None:
                 await self.house.history.save([record])
-                await self.house.journal.release([claim])
+                await self.house.journal.release(claims)
             else:
-                await self.runner.keep(record, journey, claim)
+                await self.runner.keep(record, journey, claims)
 
-    async def _give_up(self, before: datetime) -> None:
-        """Close what was claimed before this process began, by one that was not known to be dead then."""
+    async def _bury(self) -> None:
+        """Close what was claimed by another process that has died since."""
         while True:
-            await asyncio.sleep(GIVE_UP_EVERY_S)
+            await asyncio.sleep(BURY_EVERY_S)
             location, now = self.runner.lent.settings.location, self.house.clock.now()
             try:
-                await self._keep_closed(await find_given_up(self.journeys, self.house.journal, location, before, now))
+                await self._keep_closed(await close_the_deads(self.journeys, self.house.journal, location, now))
             except OSError as error:
                 _log.warning("claims of a dead process cannot be closed", fault=str(error))
 
@@ -232,7 +246,8 @@ class Daemon:
             loaded = await asyncio.to_thread(self._loader.reload)
             before = self.journeys
             self._loaded = loaded
-            lent, self._secret_faults = self._lend(loaded)
+            lent, _ = self.house.lend(loaded.settings)
+            await self.house.keyring.fetch()
             await asyncio.to_thread(lent.people.warm)
             self.runner.lent = lent
             self._take(loaded)
@@ -256,16 +271,9 @@ class Daemon:
         self.bell.keep(schedules, now)
         errors = sum(problem.level == "error" for problem in loaded.problems)
         self.own.loaded(len(self.journeys), errors, len(loaded.problems) - errors, time.time())
-        for name in self.journeys:
-            if self.pauses.paused(name):
-                self.board.pause(name, True)
+        self.switch.look_at(stop_file(loaded.settings, self.house.beside))
+        self.switch.tell()
         return now
-
-    def _lend(self, loaded: Loaded) -> tuple[Any, Mapping[str, str]]:
-        lent, faults = self.house.lend(loaded.settings)
-        for name, fault in faults.items():
-            _log.warning("a secret cannot be read", secret=name, fault=fault)
-        return lent, faults
 
     async def _find_version(self, version: str, name: str) -> Journey | None:
         """The journey of a version: loaded now, or made again from the text that the journal keeps."""
@@ -292,19 +300,28 @@ class Daemon:
             "running": self.runner.running(),
             "beat_age_s": round(beat_age_s, 1),
             "problems": sum(problem.level == "error" for problem in self._loaded.problems),
-            "unreadable_secrets": sorted(self._secret_faults),
+            "unreadable_secrets": sorted(self.house.keyring.faults),
             "stopping": self._stop.is_set(),
         }
         return beat_age_s < READY_LAG_S and bool(self.journeys) and not self._stop.is_set(), facts
 
     def _take_pulse(self) -> None:
         """Tell our own metrics how things stand; once a beat."""
-        debts, now = self.reaper.debts() if self.reaper else (), self.house.clock.now()
-        oldest_s = max(((now - debt.since).total_seconds() for debt in debts), default=0.0)
-        self.own.owes(sum(len(debt.paths) for debt in debts), oldest_s)
-        self.own.paused(sum(self.pauses.paused(name) for name in self.journeys))
+        self.own.owes(self._budget(), self.reaper.oldest_s() if self.reaper else 0.0)
+        self.own.paused(sum(self.switch.paused(name) for name in self.journeys))
+        self.own.circuits(self.house.doors.circuits())
         self.own.lagged(self.pulse.late_s, self.pulse.latest_s)
         self.own.beat(time.time(), up=self._ready()[0])
+
+    async def _first_look(self, reaper: Reaper) -> None:
+        """Know what is owed before the first run, which may be one too many."""
+        try:
+            await reaper.look()
+        except OSError as error:
+            _log.warning("the journal cannot be read", fault=str(error))
+
+    def _budget(self) -> DebtBudget:
+        return self.reaper.budget() if self.reaper else DebtBudget()
 
     async def _open_debts(self) -> int:
         try:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Reloaded
-from synthmon.runtime.pauses import Pauses
-from synthmon.runtime.reaper import Owing
+from synthmon.runtime.arrears import Owing
 from synthmon.runtime.runner import Runner
+from synthmon.runtime.switch import Switch
 
 MOST_RECENT, LEAST_RECENT, RECENT_IN_ALL = 60, 5, 30_000
 
@@ -26,16 +27,16 @@ class Desk:
         self,
         history: History,
         runner: Runner,
-        pauses: Pauses,
+        switch: Switch,
         next_slot: Callable[[str], datetime | None],
         reload: Callable[[], Awaitable[Reloaded]],
         debts: Callable[[], Sequence[Owing]],
+        budget: Callable[[], DebtBudget],
         ready: Callable[[], tuple[bool, Mapping[str, Any]]],
-        told_pause: Callable[[str, bool], None],
     ) -> None:
-        self._history, self._runner, self._pauses = history, runner, pauses
-        self._next_slot, self._reload, self._debts, self._ready = next_slot, reload, debts, ready
-        self._told_pause = told_pause
+        self._history, self._runner, self._switch = history, runner, switch
+        self._next_slot, self._reload, self._ready = next_slot, reload, ready
+        self._debts, self._budget = debts, budget
         self._journeys: dict[str, Journey] = {}
         self._recent: dict[str, deque[Record]] = {}
         self._problems: Sequence[Problem] = ()
@@ -77,12 +78,10 @@ class Desk:
         return self._runner.run_now(self._journeys[name])
 
     def pause(self, name: str | None) -> None:
-        self._pauses.pause(self._known(name))
-        self._tell_pauses()
+        self._switch.pause(self._known(name))
 
     def resume(self, name: str | None) -> None:
-        self._pauses.resume(self._known(name))
-        self._tell_pauses()
+        self._switch.resume(self._known(name))
 
     async def reload(self) -> Reloaded:
         return await self._reload()
@@ -91,25 +90,17 @@ class Desk:
         return self._ready()
 
     def debts(self) -> Sequence[Mapping[str, Any]]:
-        return [
-            {
-                "journey": owing.journey,
-                "run": owing.run_id,
-                "system": owing.system,
-                "paths": list(owing.paths),
-                "since": owing.since.isoformat(),
-                "expires": owing.expires.isoformat(),
-                "tries": owing.tries,
-                "last_fault": owing.last_fault,
-            }
-            for owing in self._debts()
-        ]
+        now = datetime.now(UTC)
+        return [owing.told(now) for owing in self._debts()]
+
+    def debt_budget(self) -> DebtBudget:
+        return self._budget()
 
     def _status(self, journey: Journey) -> JourneyStatus:
         name = journey.name
         return JourneyStatus(
             journey,
-            self._pauses.paused(name),
+            self._switch.paused(name),
             self._runner.is_running(name),
             self._next_slot(name),
             tuple(self._recent.get(name, ())),
@@ -119,7 +110,3 @@ class Desk:
         if name is not None and name not in self._journeys:
             raise LookupError(f"there is no journey named {name}")
         return name
-
-    def _tell_pauses(self) -> None:
-        for name in self._journeys:
-            self._told_pause(name, self._pauses.paused(name))

@@ -10,10 +10,12 @@ from synthmon.core.secrets import Vault
 from synthmon.core.system import System, Tls
 from synthmon.runtime.outbound.correlation import Marks
 from synthmon.runtime.outbound.door import HttpDoor, MakeTransport, Site, Sizes
+from synthmon.runtime.outbound.gate import Gate
 from synthmon.runtime.outbound.guard import Refused, guard_of
 from synthmon.runtime.outbound.lag import LoopLag
-from synthmon.runtime.outbound.limits import Limiter
+from synthmon.runtime.outbound.links import Links
 from synthmon.runtime.outbound.names import LookUp, Names
+from synthmon.runtime.outbound.run_door import RunDoor
 from synthmon.runtime.outbound.stock import Transport
 from synthmon.runtime.outbound.trust import context_of
 from synthmon.runtime.wire.transport import WireTransport
@@ -40,9 +42,11 @@ class Doors:
     ) -> None:
         self._transports, self._sizes = transports, sizes
         self._contexts: dict[Tls, ssl.SSLContext] = {}
+        self._gates: dict[str, Gate] = {}  # by system; they outlive a reload, and so does what they count
         self._sites = {name: self._site(system) for name, system in systems.items()}
         self._names = Names()
         self._look_up = look_up or self._names.look_up
+        self.links = Links(self._look_up, self._context)
         self.lag = LoopLag()
 
     async def __aenter__(self) -> Doors:
@@ -53,10 +57,18 @@ class Doors:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.lag.stop()
+        await self.links.aclose()
         self._names.close()
 
+    def circuits(self) -> Mapping[str, int]:
+        """Of every system that has a door: how many of its places (host and port) are left alone at the moment."""
+        return {name: self._gates[name].open_circuits() for name in self._sites}
+
     def serve(self, systems: Mapping[str, System]) -> None:
-        """Open doors to these systems from now on, those of runs under way included; limits of the same system stay."""
+        """Open doors to these systems from now on, those of runs under way included.
+
+        What is in flight, what has left, and which places gave no answer, counts on under the new numbers.
+        """
         before = self._sites
         self._sites = {
             name: kept if (kept := before.get(name)) and kept.system == system else self._site(system)
@@ -71,7 +83,7 @@ class Doors:
         *,
         headers: Mapping[str, str] = MappingProxyType({}),
         own: System | None = None,
-    ) -> HttpDoor:
+    ) -> RunDoor:
         """The door of one run. `run_id` is 32 hex digits; `headers` are those of `propagation`, already rendered.
 
         `own` is the system of a journey that names none (`Envelope.system` is empty or its name then).
@@ -84,7 +96,8 @@ class Doors:
             return site
 
         marks = Marks(run_id, journey, headers)
-        return HttpDoor(marks, vault, find_site, self._look_up, self.lag, self._sizes)
+        http = HttpDoor(marks, vault, find_site, self._look_up, self.lag, self._sizes)
+        return RunDoor(http, self.links, vault)
 
     def _site(self, system: System) -> Site:
         if system.follow or system.tls != Tls() or any(url.startswith("https:") for url in system.base.values()):
@@ -92,10 +105,18 @@ class Doors:
         return Site(
             system=system,
             guard=guard_of(system),
-            limiter=Limiter(system.name, system.rate_per_s, system.concurrency),
+            gate=self._gate(system),
             tls=lambda: self._context(system.tls),
             make_transport=self._transports[system.transport],
         )
+
+    def _gate(self, system: System) -> Gate:
+        gate = self._gates.get(system.name)
+        if gate is None:
+            gate = self._gates[system.name] = Gate(system)
+        else:
+            gate.adapt(system)
+        return gate
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
         if tls not in self._contexts:

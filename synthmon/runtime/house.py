@@ -12,21 +12,24 @@ from synthmon.core.history import History
 from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.run import Run, run_names
-from synthmon.core.secrets import Vault
+from synthmon.core.secrets import Vault, seal
+from synthmon.core.spending import Spending
 from synthmon.core.templates import Template, compile_template
-from synthmon.identities.pools import Leases, MemoryLeases
-from synthmon.identities.sql_leases import SqliteLeases
+from synthmon.identities.open import open_leases
+from synthmon.identities.pools import Leases
+from synthmon.language.connections import find_connections, secret_name
 from synthmon.language.kinds import Kinds, find_kinds
 from synthmon.language.names import RUN
 from synthmon.language.settings import Settings
 from synthmon.runtime.doors import Doors
 from synthmon.runtime.instants import SteadyClock
-from synthmon.runtime.outbound.door import HttpDoor
-from synthmon.runtime.people import People
-from synthmon.runtime.references import resolve
+from synthmon.runtime.keyring import Keyring
+from synthmon.runtime.logs import hide_with
+from synthmon.runtime.outbound.run_door import RunDoor
+from synthmon.runtime.people import People, account_secrets
 from synthmon.runtime.runner import Lent
 from synthmon.runtime.sessions import Sessions
-from synthmon.store.open import MEMORY, journal_path, open_history, open_journal
+from synthmon.store.open import MEMORY, journal_path, open_history, open_journal, open_spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +42,29 @@ class House:
     leases: Leases
     doors: Doors
     forms: Kinds
+    keyring: Keyring
+    spending: Spending
     beside: Path | None  # the journal's file; other small files live beside it
 
     def lend(self, settings: Settings) -> tuple[Lent, Mapping[str, str]]:
-        """What runs are lent from now on, and the secrets that cannot be read (name → why)."""
+        """What runs are lent from now on, and the secrets that cannot be read (name → why).
+
+        `exec:` and `vault:` secrets are among those until `keyring.fetch` has been waited for.
+        """
         self.doors.serve(settings.systems)
-        values, faults = resolve(settings.secrets)
+        places, literals = account_secrets(settings.identities)
+        self.keyring.take(
+            {**settings.secrets, **places, **_of_connections(settings)}, literals, settings.vault, settings.refresh_s
+        )
+        self.doors.links.serve(
+            settings.connections,
+            {word: forms.kind for word, forms in find_connections().items()},
+            lambda connection, key: self.keyring.vault().reveal(seal(f"secret.{secret_name(connection, key)}")),
+        )
         compiler = Compiler()
         headers = {n: compile_template(compiler, text, RUN) for n, text in settings.propagation.headers.items()}
 
-        def open_door(run: Run, journey: Journey, vault: Vault) -> HttpDoor:
+        def open_door(run: Run, journey: Journey, vault: Vault) -> RunDoor:
             return self.doors.open(run.id, journey.name, vault, headers=_rendered(headers, run))
 
         return Lent(
@@ -56,26 +72,45 @@ class House:
             {word: forms.kind for word, forms in self.forms.items()},
             open_door,
             People(settings.identities, self.leases),
-            values,
-            Sessions(),
-        ), faults
+            self.keyring.vault,
+            Sessions(self.keyring.remember),
+        ), self.keyring.faults
 
 
 @asynccontextmanager
 async def open_house(store: str) -> AsyncIterator[House]:
     """Open the stores of a URL and the doors. Raises `OSError` or `StoreUnusable` with the words for a person."""
     history = await open_history(store)
-    path = (
-        None if store == MEMORY else journal_path(store) if store.startswith("sqlite") else Path("synthmon-journal.db")
-    )
+    path = journal_file(store)
     journal = open_journal(store, path)
-    leases: Leases = MemoryLeases() if path is None else SqliteLeases(path.with_name(path.stem + "-leases.db"))
+    leases = open_leases(store, path)
+    spending = open_spending(store)
     try:
         async with Doors({}) as doors:
-            yield House(SteadyClock(), history, journal, leases, doors, find_kinds(), path)
+            keyring = Keyring(doors)
+            hide_with(keyring.redact)
+            yield House(SteadyClock(), history, journal, leases, doors, find_kinds(), keyring, spending, path)
     finally:
+        await spending.aclose()
+        await leases.aclose()
         await journal.aclose()
         await history.aclose()
+
+
+def journal_file(store: str) -> Path | None:
+    """Where the journal of a store is; the small files of this machine live beside it. None for `memory:`."""
+    if store == MEMORY:
+        return None
+    return journal_path(store) if store.startswith("sqlite") else Path("synthmon-journal.db")
+
+
+def _of_connections(settings: Settings) -> Mapping[str, str]:
+    """The secrets of connections by a name that no secret of the settings can have → their references."""
+    return {
+        secret_name(name, key): reference
+        for name, connection in settings.connections.items()
+        for key, reference in connection.references.items()
+    }
 
 
 def _rendered(headers: Mapping[str, Template], run: Run) -> Mapping[str, str]:

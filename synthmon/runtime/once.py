@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from synthmon.core.debt_budget import DebtBudget, debt_budget
 from synthmon.core.debts import Clean
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record
 from synthmon.language.settings import Settings
 from synthmon.runtime.house import open_house
+from synthmon.runtime.lookout import Lookout, find_in
 from synthmon.runtime.runner import Runner
 
 
@@ -26,8 +29,11 @@ async def run_once(
     stopping = False
     async with open_house(store) as house:
         lent, _ = house.lend(settings)
+        await house.keyring.fetch()
         runner = Runner(lent, house.journal, house.history, house.clock, lambda record, _: records.put_nowait(record))
-        runner.watch = watch
+        runner.watch, runner.spending = watch, house.spending
+        find = find_in(house.journal, settings, house.forms)
+        lookout = Lookout(lambda: settings, house.journal, house.clock, find, runner.is_live, others=True)
         loop = asyncio.get_running_loop()
 
         def interrupt() -> None:
@@ -42,9 +48,16 @@ async def run_once(
                 for journey in journeys:
                     if stopping:
                         return
+                    runner.indebted = (await _budget(lookout, settings)).refusal
                     runner.run_now(journey)
                     yield await records.get()
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
             await runner.stop(settings.grace_s)
+
+
+async def _budget(lookout: Lookout, settings: Settings) -> DebtBudget:
+    """What is owed before a run begins."""
+    open_now = Counter(debt.system for left in (await lookout.look()).values() for debt in left.debts)
+    return debt_budget(open_now, settings.systems, settings.debts)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from synthmon.core.journey import Journey
-from synthmon.core.run import Run
+from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.run import Record, Run
 from synthmon.identities.invent import invent
-from synthmon.identities.pools import Lease, Leases, Pool, choose, read_pool
-from synthmon.identities.sql_leases import LeasesUnavailable
+from synthmon.identities.pools import Lease, Leases, LeasesUnavailable, Pool, choose, pool_secrets, read_pool
+from synthmon.language.identity_sources import is_place
 from synthmon.language.settings import Accounts, IdentitySource, Invented
 
 
@@ -34,13 +35,23 @@ class Person:
 NOBODY = Person()
 
 
+def account_secrets(sources: Mapping[str, IdentitySource]) -> tuple[dict[str, str], dict[str, str]]:
+    """The secrets of all accounts by the names of their handles: (name → place to read it from, name → value)."""
+    found: dict[str, str] = {}
+    for name, source in sources.items():
+        if isinstance(source, Accounts):
+            found |= pool_secrets(name, source.accounts, source.sealed)
+    places = {name: value for name, value in found.items() if is_place(value)}
+    return places, {name: value for name, value in found.items() if name not in places}
+
+
 class People:
     """Invents or lends; `sources` are the `identities:` of the settings."""
 
     def __init__(self, sources: Mapping[str, IdentitySource], leases: Leases) -> None:
         self._sources, self._leases = sources, leases
         self._pools: dict[str, Pool] = {
-            name: read_pool(name, source.accounts, source.cooldown_s, source.max_use)
+            name: read_pool(name, source.accounts, source.cooldown_s, source.max_use, source.sealed)
             for name, source in sources.items()
             if isinstance(source, Accounts)
         }
@@ -57,7 +68,7 @@ class People:
             return NOBODY
         source = self._sources[journey.identity]
         if isinstance(source, Invented):
-            return Person(invent(source.fields, run.id, source.locale, source.domain))
+            return Person(invent(source.fields, run.id, source.locale, source.domain, run.namespace))
         pool = self._pools[journey.identity]
         now = run.started.timestamp()
         try:
@@ -69,10 +80,23 @@ class People:
             raise NobodyFree(str(choose(pool, held, now)))
         return Person(lease.account.fields, lease)
 
-    async def give_back(self, person: Person, now: datetime) -> None:
-        """The run is over. A lease that cannot be given back ends by itself."""
-        if person.lease is not None:
-            try:
-                await asyncio.shield(self._leases.release(person.lease, now.timestamp()))
-            except LeasesUnavailable:
-                return
+    async def give_back(self, person: Person, now: datetime) -> str:
+        """The run is over. Answers why it may not have had its account to itself; empty if it had.
+
+        A lease that cannot be given back ends by itself.
+        """
+        lease = person.lease
+        if lease is None:
+            return ""
+        try:
+            kept = await asyncio.shield(self._leases.release(lease, now.timestamp()))
+        except LeasesUnavailable as error:
+            in_time = now.timestamp() < lease.until  # nobody can have taken it yet
+            return "" if in_time else f"whether the account was still ours cannot be told: {error}"
+        return "" if kept else f"another run was lent {lease.account.name} of {lease.pool.name} before this one ended"
+
+
+def distrusted(record: Record, lost: str) -> Record:
+    """The record of a run that shared its account: whatever it saw may be the other run's doing."""
+    said = f"{lost}; without that: {record.outcome}. {record.message}".strip()
+    return replace(record, outcome=Outcome.UNKNOWN, reason=Reason.FENCED, message=said)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
 
-from synthmon.core.acts import INTERRUPT, Act, Cancel, Do, Note, Seen, Wake
+from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake
 from synthmon.core.debts import Clean
-from synthmon.core.door import Door, Envelope, Trouble
-from synthmon.core.kinds import Kind
+from synthmon.core.door import Door, Envelope, Hear, Naming, OpenEar, Trouble
+from synthmon.core.kinds import Kind, Listens, Performs
+from synthmon.core.messages import Armed, Gap, Message
 from synthmon.core.outcomes import Reason
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock
+from synthmon.runtime.purse import Purse
+
+CLOSE_S = 2.0  # for a listener to let go
 
 _log = structlog.get_logger(__name__)
 
@@ -27,19 +32,21 @@ class Signer(Protocol):
         """Whether a request of this session, or to this system, carries any."""
         ...
 
-    async def headers(self, auth: str, system: str) -> tuple[tuple[str, str], ...] | Trouble:
-        """The headers, their secrets sealed; logs in if need be."""
+    async def headers(self, auth: str, system: str, clean_up: bool = False) -> tuple[tuple[str, str], ...] | Trouble:
+        """The headers, their secrets sealed; logs in if need be, for clean-up also when nothing else may leave."""
         ...
 
-    def drop(self, auth: str, system: str) -> None:
-        """The target does not know the login any more."""
+    def renew(self, auth: str, system: str, used: tuple[tuple[str, str], ...]) -> bool:
+        """The target answered 401 to these headers; whether there may be others now."""
         ...
 
 
 class Performer:
     """Performs the acts of one run until its core is done. One instance a run.
 
-    `watch` is called after every fact; `sign` knows the headers of sessions (without it, acts carry none).
+    `watch` is called after every fact; `sign` knows the headers of sessions (without it, acts carry none); `purse` is
+    asked before an effect; with `clean_up` everything it does counts as clean-up.
+    `inspect` says why a request may not leave; empty if it may.
     """
 
     def __init__(
@@ -53,11 +60,17 @@ class Performer:
         clock: Clock,
         watch: Callable[[Clean], None] | None = None,
         sign: Signer | None = None,
+        purse: Purse | None = None,
+        clean_up: bool = False,
+        inspect: Callable[[Any], str] | None = None,
     ) -> None:
-        self._watch, self._sign = watch, sign
+        self._inspect = inspect
+        self._watch, self._sign, self._purse, self._clean_up = watch, sign, purse, clean_up
+        self._interrupted = False
         self._run_id, self._journey, self._location = run_id, journey, location
         self._door, self._kinds, self._book, self._clock = door, kinds, book, clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._core: Clean | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -67,19 +80,23 @@ class Performer:
         self._core = core
         try:
             self._begin(core, acts)
+            if self._interrupted:  # before it began
+                self.interrupt()
             await self._over
         finally:
             for timer in self._timers.values():
                 timer.cancel()
-            if self._tasks:
-                tasks = list(self._tasks.values())
-                for task in tasks:
+            if self._tasks or self._ending:
+                for task in self._tasks.values():
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(*self._tasks.values(), *self._ending, return_exceptions=True)
         await self._book.flush()
 
     def interrupt(self) -> None:
-        """Ask the run to stop going forward and to clean up."""
+        """Ask the run to stop going forward and to clean up; what has not left yet does not leave any more."""
+        self._interrupted = True
+        if not self._clean_up:
+            self._door.withdraw()
         self._feed(Seen(INTERRUPT, self._clock.monotonic_s()))
 
     def _feed(self, seen: Seen) -> None:
@@ -98,6 +115,8 @@ class Performer:
             match act:
                 case Do():
                     self._tasks[act.id] = asyncio.create_task(self._do(act))
+                case Arm():
+                    self._tasks[act.id] = asyncio.create_task(self._listen(act))
                 case Wake():
                     delay_s = max(0.0, act.at_s - self._clock.monotonic_s())
                     self._timers[act.id] = asyncio.get_running_loop().call_later(delay_s, self._wake, act)
@@ -106,6 +125,8 @@ class Performer:
                         timer.cancel()
                     if running := self._tasks.pop(act.id, None):
                         running.cancel()
+                        self._ending.add(running)  # a listener takes back what was bound for it
+                        running.add_done_callback(self._ending.discard)
                 case Note():
                     self._book.note(act.entry)
         if core.done and not self._over.done():
@@ -121,6 +142,11 @@ class Performer:
         self._feed(self._told(act, answer))
 
     async def _answer(self, act: Do) -> Any | Trouble:
+        # what is taken back was sent before: it is not looked through again
+        if self._inspect is not None and "~" not in act.id and (said := self._inspect(act.request)):
+            return Trouble(Reason.UNSAFE_VALUE, said, sent=False)
+        if self._purse is not None and (refused := await self._purse.pay(act)) is not None:
+            return refused
         if act.intent is not None:
             try:
                 fenced = await self._book.intend(act.intent)
@@ -128,27 +154,92 @@ class Performer:
                 return Trouble(Reason.JOURNAL_UNWRITABLE, f"the journal cannot be written: {error}", sent=False)
             if fenced is not None:
                 return Trouble(Reason.FENCED, "another process has taken this run over", sent=False)
-        envelope = Envelope(self._run_id, self._journey, act.system, self._location, act.key, act.effect, act.timeout_s)
+        envelope = Envelope(
+            self._run_id,
+            self._journey,
+            act.system,
+            self._location,
+            act.key,
+            act.effect,
+            act.timeout_s,
+            act.again,
+            self._clean_up or "~" in act.id,
+        )
         try:
             return await self._signed(act, envelope)
         except Exception as error:  # noqa: BLE001  a defect of a kind costs one run and not the daemon
-            _log.exception("a step could not be performed", journey=self._journey, run=self._run_id, act=act.id)
-            return Trouble(Reason.BROKEN, f"{type(error).__name__} in the kind {act.kind}: report this")
+            return self._broken(act, error)
+
+    def _broken(self, act: Do | Arm, error: Exception) -> Trouble:
+        _log.exception("a step could not be performed", journey=self._journey, run=self._run_id, act=act.id)
+        return Trouble(Reason.BROKEN, f"{type(error).__name__} in the kind {act.kind}: report this")
+
+    async def _listen(self, act: Arm) -> None:
+        """Until it is cancelled; what is heard while the arming is not answered yet is told right after."""
+        envelope = Envelope(self._run_id, self._journey, act.system, self._location, timeout_s=act.timeout_s)
+        early: list[Message | Gap] | None = []
+
+        def hear(what: Message | Gap) -> None:
+            if early is not None:
+                early.append(what)
+            else:
+                self._feed(self._heard(act, what))
+
+        ear = await self._ear(act, envelope, hear)
+        if isinstance(ear, Trouble):
+            self._tasks.pop(act.id, None)
+            self._feed(Seen(act.id, self._clock.monotonic_s(), trouble=ear))
+            return
+        try:
+            self._feed(Seen(act.id, self._clock.monotonic_s(), Armed(ear.where, _names(ear))))
+            came, early = early, None
+            for what in came or ():
+                self._feed(self._heard(act, what))
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await _closed(ear)
+
+    async def _ear(self, act: Arm, envelope: Envelope, hear: Hear) -> OpenEar | Trouble:
+        kind = self._kinds[act.kind]
+        assert isinstance(kind, Listens)  # nothing else is armed
+        try:
+            request = await self._with_session(act)
+            if isinstance(request, Trouble):
+                return request
+            async with asyncio.timeout(act.timeout_s):
+                return await kind.listen(request, self._door, envelope, hear)
+        except TimeoutError:
+            return Trouble(Reason.CONNECTION, f"it did not begin within {act.timeout_s:g}s")
+        except Exception as error:  # noqa: BLE001  a defect of a kind costs one run and not the daemon
+            return self._broken(act, error)
+
+    async def _with_session(self, act: Arm) -> Any | Trouble:
+        if self._sign is None or not self._sign.wanted(act.auth, act.system):
+            return act.request
+        headers = await self._sign.headers(act.auth, act.system)
+        return headers if isinstance(headers, Trouble) else _signed(act.request, headers)
+
+    def _heard(self, act: Arm, what: Message | Gap) -> Seen:
+        now_s = self._clock.monotonic_s()
+        if isinstance(what, Gap):
+            return Seen(act.id, now_s, what)
+        at_s = what.at_s or now_s
+        return Seen(act.id, at_s, what if what.at_s else replace(what, at_s=at_s))
 
     async def _signed(self, act: Do, envelope: Envelope) -> Any | Trouble:
         """Perform it under its session; one that the target no longer knows (401) is logged in anew, once."""
         kind = self._kinds[act.kind]
+        assert isinstance(kind, Performs)  # what listens is armed
         if self._sign is None or not self._sign.wanted(act.auth, act.system):
             return await kind.perform(act.request, self._door, envelope)
         for last in (False, True):
-            headers = await self._sign.headers(act.auth, act.system)
+            headers = await self._sign.headers(act.auth, act.system, envelope.clean_up)
             if isinstance(headers, Trouble):
                 return headers
-            request = replace(act.request, headers=(*act.request.headers, *headers))
-            answer = await kind.perform(request, self._door, envelope)
-            if last or getattr(answer, "status", 0) != 401:
+            answer = await kind.perform(_signed(act.request, headers), self._door, envelope)
+            lost = getattr(answer, "status", 0) == 401
+            if last or not lost or not self._sign.renew(act.auth, act.system, headers):
                 return answer
-            self._sign.drop(act.auth, act.system)
         raise AssertionError("the loop returns")
 
     def _told(self, act: Do, answer: Any | Trouble) -> Seen:
@@ -161,3 +252,21 @@ class Performer:
         if timing is None or sent_s is None:
             return Seen(act.id, now_s, answer, sent_at_s=now_s)
         return Seen(act.id, min(now_s, sent_s + (timing.wait_ms + timing.read_ms) / 1e3), answer, sent_at_s=sent_s)
+
+
+def _signed(request: Any, headers: tuple[tuple[str, str], ...]) -> Any:
+    """A request with the headers of its session, where its kind has headers at all."""
+    if not hasattr(request, "headers"):
+        return request
+    return replace(request, headers=(*request.headers, *headers))
+
+
+def _names(ear: OpenEar) -> Mapping[str, Any]:
+    return ear.names if isinstance(ear, Naming) else {}
+
+
+async def _closed(ear: OpenEar) -> None:
+    """Take back what was bound; a broker that does not answer is not waited for."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await ear.aclose()

@@ -3,72 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import structlog
 
-from synthmon.core.debts import owed
-from synthmon.core.intents import Intent, Journal, Opened, OpenRun, Settled
+from synthmon.core.debt_budget import DebtBudget, debt_budget
+from synthmon.core.debts import Clean, Debt
+from synthmon.core.intents import Journal, Whose
 from synthmon.core.journey import Journey
-from synthmon.core.run import Run
-from synthmon.core.secrets import Vault, seal
+from synthmon.core.owed import debts_of, repaying, run_of, step_of
+from synthmon.core.run import Record
+from synthmon.core.secrets import seal
+from synthmon.runtime.arrears import Arrears, Owing
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock
+from synthmon.runtime.lookout import FindVersion, Left, Lookout
 from synthmon.runtime.perform import Performer
-from synthmon.runtime.runner import CLEAN_UP_S, Lent
+from synthmon.runtime.runner import Lent
 
 ROUND_S = 5.0
-FIRST_REST_S, LONGEST_REST_S = 10.0, 60.0  # between tries at one run's debts
-SYSTEM_REST_S = 60.0  # after a try that a system did not answer: at most one a minute
 PATIENCE_S = 60.0  # for one run's debts
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Owing:
-    """A run with open debts, as far as the journal knows."""
-
-    run_id: str
-    journey: str
-    system: str
-    since: datetime
-    expires: datetime
-    paths: tuple[str, ...]
-    tries: int = 0
-    next_try_s: float = 0.0
-    last_fault: str = ""
-
-
 class Reaper:
-    """Looks through the journal at the start and every few seconds, and repays. `find` is the journey of a version."""
+    """Looks through the journal at the start and every few seconds, and repays. `find` is the journey of a version.
+
+    A system that gives no usable answer is left alone for a minute; then one debt asks, with one request, and only if
+    it is answered the others follow. `tries` is a file that keeps how often each debt was tried.
+    """
 
     def __init__(
         self,
         lent: Callable[[], Lent],
         journal: Journal,
         clock: Clock,
-        find: Callable[[str, str], Awaitable[Journey | None]],
+        find: FindVersion,
         live: Callable[[str], bool],
-        alone: bool,
+        tries: Path | None = None,
     ) -> None:
-        self._lent, self._journal, self._clock, self._find, self._live = lent, journal, clock, find, live
-        self._alone = alone  # nobody else uses the journal: what was open at the start is of the dead
-        self._dead: set[str] | None = None
-        self._owing: dict[str, Owing] = {}
-        self._rests_until_s: dict[str, float] = {}
+        self._lent, self._journal, self._clock = lent, journal, clock
+        self._lookout = Lookout(lambda: lent().settings, journal, clock, find, live)
+        self._arrears = Arrears(clock, tries)
+        self._left: Mapping[str, Left] = {}
         self._again = asyncio.Event()
+
+    # what is asked of it --------------------------------------------------------------------------------------------
 
     def debts(self) -> Sequence[Owing]:
         """What was owed at the last look, oldest first."""
-        return sorted(self._owing.values(), key=lambda owing: owing.since)
+        return self._arrears.debts()
 
-    def take_over(self, run_id: str) -> None:
+    def oldest_s(self) -> float:
+        """The age of the oldest debt; 0 when there is none."""
+        since = self._arrears.oldest()
+        return (self._clock.now() - since).total_seconds() if since else 0.0
+
+    def budget(self) -> DebtBudget:
+        """How much is owed, what was left since the last look included, and how much may be."""
+        settings = self._lent().settings
+        return debt_budget(self._arrears.by_system(), settings.systems, settings.debts)
+
+    def take_over(self, record: Record, journey: Journey) -> None:
         """A run of this process has ended and left debts."""
-        if self._dead is not None:
-            self._dead.add(run_id)
+        self._lookout.take_over(record.run_id)
+        systems = {step.id: step.system for step in journey.flat}
+        left = (step_of(debt.path) for debt in record.debts if debt.state == "owed")
+        self._arrears.add(record.run_id, [systems.get(step_id, journey.system) for step_id in left])
         self._again.set()
 
     async def run(self) -> None:
@@ -85,94 +88,111 @@ class Reaper:
             except TimeoutError:
                 continue
 
-    async def round(self) -> None:
-        """One look at the journal, one try at each run that may be tried now."""
-        open_runs = {run.run_id: run for run in await self._journal.open_runs()}
-        if self._dead is None:
-            self._dead = set(open_runs) if self._alone else set()
-        self._owing = {
-            run_id: self._known(run) for run_id, run in open_runs.items() if not self._live(run_id) and run.entries
-        }
-        by_system: dict[str, list[Owing]] = {}
-        for owing in self.debts():
-            by_system.setdefault(owing.system, []).append(owing)
-        await asyncio.gather(*(self._pay_system(system, runs, open_runs) for system, runs in by_system.items()))
+    async def round(self) -> int:
+        """One look at the journal, one try at each debt that may be tried now; answers how many were paid.
 
-    def _known(self, run: OpenRun) -> Owing:
-        head = next(entry for entry in run.entries if isinstance(entry, Opened))
-        settled = {entry.path for entry in run.entries if isinstance(entry, Settled)}
-        intents = [entry for entry in run.entries if isinstance(entry, Intent) and entry.path not in settled]
-        paths, expires = tuple(intent.path for intent in intents), max(intent.expires for intent in intents)
-        before = self._owing.get(run.run_id)
-        if before is not None:
-            return replace(before, paths=paths)
-        return Owing(run.run_id, head.journey, head.system, head.started, expires, paths)
+        Raises `OSError` when the journal cannot be read.
+        """
+        await self.look()
+        queues: dict[str, dict[str, None]] = {}
+        for debt in self._arrears.due():
+            queues.setdefault(self._left[debt.run_id].head.system, {}).setdefault(debt.run_id)
+        paid = await asyncio.gather(*(self._pay_each(runs) for runs in queues.values()))
+        try:
+            if self._arrears.unkept:
+                await asyncio.to_thread(self._arrears.keep)
+        except OSError as error:
+            _log.warning("the tries at open debts cannot be kept", fault=str(error))
+        return sum(paid)
 
-    async def _pay_system(self, system: str, runs: Sequence[Owing], open_runs: Mapping[str, OpenRun]) -> None:
-        for owing in runs:
-            now_s = self._clock.monotonic_s()
-            if now_s < max(owing.next_try_s, self._rests_until_s.get(system, 0.0)):
-                continue
-            if not await self._pay(owing, open_runs[owing.run_id]):
-                self._rests_until_s[system] = self._clock.monotonic_s() + SYSTEM_REST_S
-                return
+    async def look(self) -> None:
+        """See what is owed. Raises `OSError` when the journal cannot be read."""
+        self._left = await self._lookout.look()
+        gone = self._arrears.look(debt for left in self._left.values() for debt in left.debts)
+        if gone:
+            _log.info("debts were settled by somebody else: paid or forgotten", debts=sorted(gone))
 
-    async def _pay(self, owing: Owing, run: OpenRun) -> bool:
-        """One try at one run; False when the system gave no usable answer."""
-        journey = await self._find(_version(run), owing.journey)
-        if journey is None:
-            self._rest(owing, "its journey cannot be read any more")
-            return True
-        if not self._is_dead(run, journey):
-            return True
-        head = next(entry for entry in run.entries if isinstance(entry, Opened))
+    # one run --------------------------------------------------------------------------------------------------------
+
+    async def _pay_each(self, runs: Iterable[str]) -> int:
+        paid = 0
+        for run_id in runs:
+            if paths := self._arrears.due_of(self._left[run_id].debts):
+                paid += await self._pay(self._left[run_id], paths)
+        return paid
+
+    async def _pay(self, left: Left, paths: frozenset[str]) -> int:
+        """One try at these debts of a run; answers how many are paid."""
+        head = left.head
+        if left.journey is None:
+            self._give_up(left, paths, "its journey cannot be read any more")
+            return 0
         if head.base != self._lent().base_of(head.system, head.location):
-            self._rest(owing, f"{head.system} was at {head.base} then; what was made there is not undone elsewhere")
-            return True
-        answered = await self._repay(run, journey)
-        self._rest(owing, "" if answered else "the system does not answer")
-        return answered
+            said = f"{head.system} was at {head.base} then; what was made there is not undone elsewhere"
+            self._give_up(left, paths, said)
+            return 0
+        debts = {debt.path: debt for debt in debts_of(left.run, left.journey) if debt.path in paths}
+        self._give_up(left, paths - debts.keys(), "the journey has no such step any more")
+        if (seq := await self._make_ours(left)) is None:
+            return 0
+        awake = self._arrears.ask({debt.step.system for debt in debts.values()})
+        asking = [debt for debt in debts.values() if debt.step.system in awake]
+        return await self._repay(left, left.journey, asking, seq) if asking else 0
 
-    async def _repay(self, run: OpenRun, journey: Journey) -> bool:
-        lent, now_s = self._lent(), self._clock.monotonic_s()
-        vault = Vault({f"secret.{name}": value for name, value in lent.secrets.items()})
-        head = next(entry for entry in run.entries if isinstance(entry, Opened))
-        as_run = Run(run.run_id, journey.name, journey.digest, head.started, head.started, head.location, "clean-up")
-        core = owed(run, journey, now_s, self._clock.now())
-        for debt in core.debts:
+    async def _make_ours(self, left: Left) -> int | None:
+        """Take a dead process's run over; the number of its last entry. None when somebody else was quicker."""
+        run = left.run
+        if run.whose is Whose.OURS:
+            return len(run.entries)
+        taken = await self._journal.take_over(run.run_id, len(run.entries))
+        if not isinstance(taken, int):
+            return None
+        self._lookout.take_over(run.run_id)
+        return taken
+
+    def _give_up(self, left: Left, paths: Iterable[str], said: str) -> None:
+        for path in paths:
+            self._arrears.tried(f"{left.run.run_id}:{path}", said)
+
+    async def _repay(self, left: Left, journey: Journey, debts: Sequence[Debt], seq: int) -> int:
+        lent, run, head = self._lent(), left.run, left.head
+        vault = lent.make_vault()
+        as_run = run_of(run.run_id, head)
+        for debt in debts:
             debt.names.update((f"secret.{name}", seal(f"secret.{name}")) for name in lent.settings.secrets)
+        core = repaying(debts, self._clock.monotonic_s(), self._clock.now(), patient=False)
         door = lent.open_door(as_run, journey, vault)
-        book = Book(self._journal, run.run_id, seq=len(run.entries))
-        names = core.debts[0].names if core.debts else {}
-        sign = lent.sign(door, self._journal, self._clock, as_run, names, vault)
+        book = Book(self._journal, run.run_id, vault, seq=seq)
+        sign = lent.sign(door, self._journal, self._clock, as_run, debts[0].names, vault)
         performer = Performer(run.run_id, journey.name, head.location, door, lent.kinds, book, self._clock, sign=sign)
+        hung = False
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await performer.drive(core, core.drain())
         except TimeoutError:
-            return False
+            hung = True
         finally:
             await door.aclose()
-        attempts = [attempt for debt in core.debts for attempt in debt.attempts]
+        return self._account(run.run_id, journey.name, core, hung)
+
+    def _account(self, run_id: str, journey: str, core: Clean, hung: bool) -> int:
+        """Note what became of each debt and of each system that was asked."""
+        for system in {debt.step.system for debt in core.debts}:
+            if system in core.silent or hung:
+                self._arrears.fell_silent(system)
+            else:
+                self._arrears.answered(system)
+        for debt in core.debts:
+            self._note(f"{run_id}:{debt.path}", debt, core.silent)
         paid = [debt.path for debt in core.debts if debt.state != "owed"]
         if paid:
-            _log.info("debts paid", journey=journey.name, run=run.run_id, paid=paid)
-        return bool(paid) or not attempts or any(not attempt.reason for attempt in attempts)
+            _log.info("debts paid", journey=journey, run=run_id, paid=paid)
+        return len(paid)
 
-    def _rest(self, owing: Owing, fault: str) -> None:
-        rest_s = min(FIRST_REST_S * 2**owing.tries, LONGEST_REST_S)
-        tried = replace(owing, tries=owing.tries + 1, next_try_s=self._clock.monotonic_s() + rest_s, last_fault=fault)
-        self._owing[owing.run_id] = tried
-
-    def _is_dead(self, run: OpenRun, journey: Journey) -> bool:
-        """Whether nobody can still be running it: open at a start that was alone, or long past its deadline."""
-        if self._live(run.run_id):
-            return False
-        if self._dead is not None and run.run_id in self._dead:
-            return True
-        head = next(entry for entry in run.entries if isinstance(entry, Opened))
-        return self._clock.now() > head.started + timedelta(seconds=journey.deadline_s + 2 * CLEAN_UP_S)
-
-
-def _version(run: OpenRun) -> str:
-    return next(entry.version for entry in run.entries if isinstance(entry, Opened))
+    def _note(self, debt_id: str, debt: Debt, silent: Mapping[str, str]) -> None:
+        if debt.state != "owed":
+            self._arrears.paid(debt_id)
+        elif debt.step.system not in silent:
+            self._arrears.tried(debt_id, debt.last_words or "not found yet: it may still be on its way")
+        elif debt.attempts:  # it is not this debt's fault: it is tried again as soon as its system answers
+            self._arrears.tried(debt_id, debt.last_words, rest=False)

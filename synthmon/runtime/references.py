@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from synthmon.core.secrets import SHORTEST
+from synthmon.runtime.places import command, environment, file
 
-LONGEST_BYTES = 64 * 1024
+SLOW = ("exec:", "vault:")  # not to be read on the loop
 
 
-def resolve(references: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """(name → value of those that can be read, name → why not). `env:NAME` and `file:/path` (its last newline dropped).
+def resolve(references: Mapping[str, str], shortest: int = SHORTEST) -> tuple[dict[str, str], dict[str, str]]:
+    """(name → value of those that can be read, name → why not). `env:NAME`, `file:/path` and `exec:COMMAND`.
 
     A value under eight characters is refused: masking it would hide innocent text, not masking it would leak it.
+    `exec:` blocks for up to ten seconds; `vault:` needs a `runtime.keyring.Keyring`.
     """
     values: dict[str, str] = {}
     faults: dict[str, str] = {}
@@ -24,24 +24,29 @@ def resolve(references: Mapping[str, str]) -> tuple[dict[str, str], dict[str, st
         except (OSError, ValueError) as error:
             faults[name] = str(error)
             continue
-        if len(value) < SHORTEST:
-            faults[name] = f"{reference} holds fewer than {SHORTEST} characters"
+        if len(value) < shortest:
+            faults[name] = too_short(reference, shortest)
         else:
             values[name] = value
     return values, faults
+
+
+def too_short(reference: str, shortest: int = SHORTEST) -> str:
+    """What is said of a value that cannot be masked safely."""
+    return f"{reference} holds fewer than {shortest} characters"
 
 
 def _read(reference: str) -> str:
     scheme, _, rest = reference.partition(":")
     match scheme:
         case "env":
-            if rest not in os.environ:
-                raise ValueError(f"the environment has no {rest}")
-            return os.environ[rest]
+            return environment.read(rest)
         case "file":
-            with Path(rest).open("rb") as file:
-                content = file.read(LONGEST_BYTES + 1)
-            if len(content) > LONGEST_BYTES:
-                raise ValueError(f"{rest} is larger than {LONGEST_BYTES} bytes")
-            return content.decode().removesuffix("\n").removesuffix("\r")
-    raise ValueError(f"{scheme}: is not a kind of reference; use env:NAME or file:/path")
+            return file.read(rest)
+        case "exec":
+            return command.read(rest)
+        case "vault":
+            raise ValueError("vault: is for `secrets:` only")
+    raise ValueError(
+        f"{scheme}: is not a kind of reference; use env:NAME, file:/path, exec:COMMAND or vault:PATH#FIELD"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets as chance
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from synthmon.core.quiet import quiet
 from synthmon.core.run import Record, Run
 from synthmon.core.secrets import Vault, seal
 from synthmon.core.slots import Due, interval_s
+from synthmon.core.spending import Spending, spends_of
 from synthmon.core.status import Busy
 from synthmon.core.transact import Transaction
 from synthmon.core.verdict import record as record_of
@@ -31,12 +32,16 @@ from synthmon.language.revive import kept_text
 from synthmon.language.settings import Settings
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock
-from synthmon.runtime.people import NobodyFree, People
+from synthmon.runtime.living import inspector
+from synthmon.runtime.people import NobodyFree, People, distrusted
 from synthmon.runtime.perform import Performer
+from synthmon.runtime.purse import purse_of
 from synthmon.runtime.sessions import RunSigner, Sessions
+from synthmon.store.spending_memory import MemorySpending
 
 CLEAN_UP_S = 30.0  # what clean-up may take on top of a run's deadline before its lease ends
 MOST_UNSAVED = 10_000
+CLAIMED_AT_ONCE = 1_000
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +57,7 @@ class Lent:
     kinds: Mapping[str, Kind]
     open_door: OpenDoor
     people: People
-    secrets: Mapping[str, str]
+    make_vault: Callable[[], Vault]  # the secrets of a run that begins now
     sessions: Sessions
 
     def base_of(self, system: str, location: str) -> str:
@@ -85,15 +90,18 @@ class Runner:
         self._texts: set[str] = set()
         self._stopping = False
         self.paused: Callable[[str], bool] = lambda name: False
+        self.halted: Callable[[], bool] = lambda: False  # everything is paused: not even by hand
+        self.spending: Spending = MemorySpending()
+        self.indebted: Callable[[Journey], str] = lambda journey: ""  # why nothing may be created now; empty: it may
         self.watch: Callable[[Clean], None] | None = None
+        self.scheduled: Callable[[int], None] = lambda slots: None  # hears of slots that are ours to tell
 
     # what is asked of it --------------------------------------------------------------------------------------------
 
     def take(self, journey: Journey, due: Due) -> None:
         """Fill the slots that a bell brought; returns at once."""
         if due.missed:  # one record for all: after a day of sleep they are thousands
-            said = f"the bell rang when newer slots were due, the first of these at {due.missed[0]:%H:%M:%S} UTC"
-            self._spawn(self.miss(journey, due.missed[-1], Reason.LATE_BELL, said, len(due.missed)))
+            self._spawn(self._miss(journey, due.missed))
         if due.run is not None and due.start is not None:
             self._spawn(self.fill(journey, due.run, due.start))
 
@@ -101,6 +109,8 @@ class Runner:
         """Start a run outside of the schedule; answers its id. Raises `Busy`."""
         if journey.name in self._running or self._stopping:
             raise Busy(f"{journey.name} is running already")
+        if self.halted():
+            raise Busy("everything is paused: resume first")
         now = self._clock.now()
         run = self._make_run(journey, now, now, cause)
         self._running[journey.name] = None
@@ -128,12 +138,16 @@ class Runner:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._save(())
+        try:
+            await self._save(())
+        except OSError as error:  # they were told as unknown; the next start closes their slots
+            _log.warning("records could not be kept", records=len(self._unsaved), fault=str(error))
 
-    def interrupt(self) -> None:
-        """Ask every run to stop going forward and to clean up."""
-        for performer in list(self._live.values()):
-            performer.interrupt()
+    def interrupt(self, names: Callable[[str], bool] = lambda name: True) -> None:
+        """Ask every run, or those of the journeys that are named, to stop going forward and to clean up."""
+        for name, performer in list(self._running.items()):
+            if performer is not None and names(name):
+                performer.interrupt()
 
     def let_go(self) -> None:
         """Stop at once: what runs owe is paid at the next start."""
@@ -150,13 +164,15 @@ class Runner:
             if not await self._journal.claim(claim):
                 return  # another daemon has it, and will tell
         except OSError as error:
+            self.scheduled(1)
             said = f"the journal cannot be written: {error}"
-            await self.keep(unstarted(run, Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, said), journey, None)
+            await self.keep(unstarted(run, Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, said), journey)
             return
+        self.scheduled(1)
         await self._sleep_until(start)
         outcome, reason, said = self._refusal(journey, slot)
         if outcome is not None:
-            await self.keep(unstarted(run, outcome, reason, said), journey, claim)
+            await self.keep(unstarted(run, outcome, reason, said), journey, [claim])
             return
         self._running[journey.name] = None
         await self._run_and_keep(journey, replace(run, started=self._clock.now()), claim)
@@ -166,11 +182,35 @@ class Runner:
             return Outcome.MISSED, Reason.PREPARED, "the daemon was stopping"
         if self.paused(journey.name):
             return Outcome.SKIPPED, Reason.PAUSED, "paused"
-        if quiet(self.lent.settings.quiet, journey.name, slot):
+        if self._is_quiet(journey, slot):
             return Outcome.SKIPPED, Reason.QUIET, "in a quiet window"
         if journey.name in self._running:
             return Outcome.MISSED, Reason.OVERLAP, "the run before was still going"
         return None, Reason.NONE, ""
+
+    def _held_back(self, journey: Journey, run: Run) -> bool:
+        """Whether it is paused; a run by hand is held back only when everything is."""
+        return self.halted() or (run.cause == "schedule" and self.paused(journey.name))
+
+    def _is_quiet(self, journey: Journey, slot: datetime) -> bool:
+        """Neither the slot nor the start may lie in a window: the start may come later."""
+        windows = self.lent.settings.quiet
+        return quiet(windows, journey.name, slot) or quiet(windows, journey.name, self._clock.now())
+
+    async def _over_budget(self, journey: Journey, run: Run) -> Record | None:
+        """Count what the run will use; the record to keep instead when that is too much, or cannot be counted."""
+        spends = spends_of(journey, self.lent.settings.systems)
+        if not spends:
+            return None
+        try:
+            budget = await self.spending.spend(spends, run.slot)
+        except OSError as error:
+            said = f"what the run uses cannot be counted: {error}"
+            return unstarted(run, Outcome.UNKNOWN, Reason.UNCOUNTED, said, self._clock.now())
+        if budget is None:
+            return None
+        said = f"the budget of {budget} is used up"
+        return unstarted(run, Outcome.SKIPPED, Reason.BUDGET, said, self._clock.now())
 
     async def _run_and_keep(self, journey: Journey, run: Run, claim: Claim | None) -> None:
         try:
@@ -181,7 +221,7 @@ class Runner:
         finally:
             self._running.pop(journey.name, None)
             self._live.pop(run.id, None)
-        await self.keep(record, journey, claim)
+        await self.keep(record, journey, [claim] if claim is not None else ())
 
     async def _run(self, journey: Journey, run: Run) -> Record:
         if self._places.locked():
@@ -201,48 +241,88 @@ class Runner:
 
     async def _run_here(self, journey: Journey, run: Run) -> Record:
         lent = self.lent
+        if self._held_back(journey, run):  # it may have waited for a place
+            return unstarted(run, Outcome.SKIPPED, Reason.PAUSED, "paused", self._clock.now())
+        if run.cause == "schedule" and self._is_quiet(journey, run.slot):
+            return unstarted(run, Outcome.SKIPPED, Reason.QUIET, "in a quiet window", self._clock.now())
+        if said := self.indebted(journey):
+            return unstarted(run, Outcome.SKIPPED, Reason.DEBTS, said, self._clock.now())
+        if (refused := await self._over_budget(journey, run)) is not None:
+            return refused
         until = run.started + timedelta(seconds=journey.deadline_s + CLEAN_UP_S)
         try:
             person = await lent.people.borrow(journey, run, until)
         except NobodyFree as error:
             return unstarted(run, Outcome.UNKNOWN, Reason.NO_IDENTITY, str(error), self._clock.now())
-        vault = Vault({f"secret.{name}": value for name, value in lent.secrets.items()})
+        vault = lent.make_vault()
         names = person.names() | {f"secret.{name}": seal(f"secret.{name}") for name in lent.settings.secrets}
         door = lent.open_door(run, journey, vault)
         try:
             core = Transaction(journey, run, names, vault, self._clock.monotonic_s())
             base = lent.base_of(journey.system, run.location)
-            book = Book(self._journal, run.id, lambda: core.opened(base))
+            book = Book(self._journal, run.id, vault, lambda: core.opened(base))
             sign = lent.sign(door, self._journal, self._clock, run, names, vault)
+            purse = purse_of(journey, run, self.spending, lent.settings.systems)
             performer = Performer(
-                run.id, journey.name, run.location, door, lent.kinds, book, self._clock, self.watch, sign
+                run.id,
+                journey.name,
+                run.location,
+                door,
+                lent.kinds,
+                book,
+                self._clock,
+                self.watch,
+                sign,
+                purse,
+                inspect=inspector(lent.settings, lambda: core.names),
             )
             self._running[journey.name] = self._live[run.id] = performer
-            if self._stopping:
+            if self._stopping or self._held_back(journey, run):
                 performer.interrupt()
             acts = core.start()
             if any(step.undo for step in journey.flat):
                 await self._keep_text(journey)
             await performer.drive(core, acts)
-            record = record_of(core, dict(person.fields))
-            return redacted(record, door.redact) if vault.values() else record
+            record = redacted(record_of(core, dict(person.fields)), vault)
         except OSError as error:
             said = f"the journal cannot be written: {error}"
-            return unstarted(run, Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, said, self._clock.now())
+            record = unstarted(run, Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, said, self._clock.now())
         finally:
             await door.aclose()
-            await lent.people.give_back(person, self._clock.now())
+            lost = await lent.people.give_back(person, self._clock.now())
+        return distrusted(record, lost) if lost else record
 
     # a record -------------------------------------------------------------------------------------------------------
 
-    async def miss(self, journey: Journey, slot: datetime, reason: Reason, said: str, slots: int = 1) -> None:
-        """Record slots that had no run."""
-        location = self.lent.settings.location
-        record = Record(journey.name, slot, Outcome.MISSED, reason, location=location, message=said, slots=slots)
-        await self.keep(record, journey, None)
+    async def _miss(self, journey: Journey, slots: Sequence[datetime]) -> None:
+        """Record slots whose bell rang too late, save those that another daemon has: after a sleep they are thousands.
 
-    async def keep(self, record: Record, journey: Journey, claim: Claim | None) -> None:
-        """Save a record, then tell it; what cannot be saved is told as unknown, and saved later."""
+        Those that are claimed together become one record.
+        """
+        location, now = self.lent.settings.location, self._clock.now()
+        for start in range(0, len(slots), CLAIMED_AT_ONCE):
+            claims = [
+                Claim(journey.name, slot, location, "", now) for slot in slots[start : start + CLAIMED_AT_ONCE]
+            ]
+            outcome, reason = Outcome.MISSED, Reason.LATE_BELL
+            said = "the bell rang when newer slots were due, the first of these at"
+            try:
+                taken = await self._journal.claim_each(claims)
+                ours = [claim for claim, mine in zip(claims, taken, strict=True) if mine]
+            except OSError as error:
+                outcome, reason, ours = Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, claims
+                said = f"the bell rang late, and the journal cannot be written ({error}); the first of these slots is"
+            if ours:
+                self.scheduled(len(ours))
+                said = f"{said} {ours[0].slot:%H:%M:%S} UTC"
+                record = Record(
+                    journey.name, ours[-1].slot, outcome, reason, location=location, message=said, slots=len(ours)
+                )
+                await self.keep(record, journey, ours if outcome is Outcome.MISSED else ())
+
+    async def keep(self, record: Record, journey: Journey, claims: Sequence[Claim] = ()) -> None:
+        """Save a record that closes these claims, then tell it; what cannot be saved is told as unknown, saved later.
+        """
         try:
             new = await self._save((record,))
         except OSError as error:
@@ -253,9 +333,9 @@ class Runner:
             return
         if new:
             self._tell(record, journey)
-        if claim is not None:
+        if claims:
             try:
-                await self._journal.release([claim])
+                await self._journal.release(claims)
             except OSError:
                 return  # the next process sees that the record is there
 
@@ -273,8 +353,10 @@ class Runner:
     # its own means --------------------------------------------------------------------------------------------------
 
     def _make_run(self, journey: Journey, slot: datetime, started: datetime, cause: str) -> Run:
-        location = self.lent.settings.location
-        return Run(chance.token_hex(16), journey.name, journey.digest, slot, started, location, cause)
+        location, instance = self.lent.settings.location, self.lent.settings.instance
+        return Run(
+            chance.token_hex(16), journey.name, journey.digest, slot, started, location, cause, instance=instance
+        )
 
     async def _keep_text(self, journey: Journey) -> None:
         if journey.digest not in self._texts:

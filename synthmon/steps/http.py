@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -153,7 +153,7 @@ class HttpSpec:
         if timing.tls_expires_in_s is not None:
             seen["tls.expires_in"] = timedelta(seconds=timing.tls_expires_in_s)
         kind = media_type(headers)
-        if not says_json(kind, request.method, answer):
+        if not says_json(kind, request.method, answer.status, answer.content):
             seen["body"] = text
             if kind or not answer.content:
                 return seen
@@ -170,7 +170,9 @@ class HttpSpec:
 
     def complaint(self, request: HttpRequest, answer: HttpAnswer | None) -> str:
         """What is wrong with a body that says it is JSON."""
-        if answer is None or not says_json(media_type(headers_map(answer.headers)), request.method, answer):
+        if answer is None or not says_json(
+            media_type(headers_map(answer.headers)), request.method, answer.status, answer.content
+        ):
             return ""
         try:
             parse_json(answer.content)
@@ -192,7 +194,10 @@ class HttpKind:
 
     word: str = "http"
     manual: str = _MANUAL
+    extra: str = ""
+    library: str = ""
     keys: type[BaseModel] = HttpKeys
+    via: Literal["system"] = "system"
     offers: Mapping[str, str] = MappingProxyType(
         {
             "status": "int",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthmon.core.intents import Entry, Intent, Learned, Opened, Settled
+from synthmon.core.intents import Entry, Intent, Learned, Opened, Settled, Taken
 from synthmon.store.nouns import microseconds, packed, read, unpacked
 
 _NAMES: dict[type[Entry], str] = {
@@ -10,6 +10,7 @@ _NAMES: dict[type[Entry], str] = {
     Intent: "intent",
     Learned: "learned",
     Settled: "settled",
+    Taken: "taken",
 }
 _KINDS = {name: kind for kind, name in _NAMES.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled
+from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled, Taken
 from synthmon.store.nouns import microseconds
 
 _Slot = tuple[str, str, int]
@@ -28,6 +28,9 @@ class MemoryJournal:
         self._claims[slot] = self._unrecorded[slot] = claim
         return True
 
+    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        return [await self.claim(claim) for claim in claims]
+
     async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
         entries = self._entries.get(run_id, [])
         if len(entries) != after_seq:
@@ -49,6 +52,9 @@ class MemoryJournal:
     async def open_runs(self) -> Sequence[OpenRun]:
         owing = dict.fromkeys(run_id for run_id, _ in self._debts)
         return [OpenRun(run_id, tuple(self._entries[run_id])) for run_id in owing]
+
+    async def take_over(self, run_id: str, after_seq: int) -> int | Fenced | None:
+        return await self.append(run_id, Taken("memory"), after_seq)
 
     async def unrecorded(self) -> Sequence[Claim]:
         return list(self._unrecorded.values())

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun
+from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Taken, Whose
 from synthmon.store import journal_tables as tables
 from synthmon.store.ballast import Ballast
 from synthmon.store.journal_codec import line_of
 from synthmon.store.journal_writer import JournalWriter
+from synthmon.store.living import Living
 
 BALLAST_BYTES = 4 * 1024 * 1024
 _PRUNED_AT_ONCE = 500
@@ -25,22 +27,43 @@ class SqliteJournal:
     A thread of its own commits everything that waits together; every call returns after that commit is on the disk and
     raises `OSError` when it is not, or when thousands of others wait already. A file of a newer version raises
     `StoreUnusable`. On a full disk the ballast (a file of `ballast_bytes` beside it; 0: none) makes room to settle
-    debts, while new claims and intents are refused until there is space enough to make the ballast again.
+    debts, while new claims and intents are refused until there is space enough to make the ballast again. Which of
+    the processes live, the kernel knows (`store.living`).
     """
 
     def __init__(self, path: Path, ballast_bytes: int = BALLAST_BYTES) -> None:
         self._writer = JournalWriter(path, Ballast(path.with_name(path.name + "-ballast"), ballast_bytes))
+        self._living = Living(path)
 
     async def claim(self, claim: Claim) -> bool:
-        row = tables.row_of(claim)
-        return await self._writer.do(lambda connection: tables.insert_claim(connection, row), adds=True, urgent=False)
+        return (await self.claim_each([claim]))[0]
+
+    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        rows = [tables.row_of(claim) for claim in claims]
+
+        def work(connection: sqlite3.Connection) -> Sequence[bool]:
+            owner = self._living.arrive()
+            return [tables.insert_claim(connection, row, owner) for row in rows]
+
+        return await self._writer.do(work, adds=True, urgent=False)
 
     async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
         line = line_of(entry)
-        return await self._writer.do(
-            lambda connection: tables.insert_entry(connection, run_id, entry, line, after_seq),
-            adds=isinstance(entry, Opened | Intent),
-        )
+
+        def work(connection: sqlite3.Connection) -> int | Fenced:
+            owner = self._living.arrive() if isinstance(entry, Opened) else ""
+            return tables.insert_entry(connection, run_id, entry, line, after_seq, owner)
+
+        return await self._writer.do(work, adds=isinstance(entry, Opened | Intent))
+
+    async def take_over(self, run_id: str, after_seq: int) -> int | Fenced | None:
+        def work(connection: sqlite3.Connection) -> int | Fenced | None:
+            if self._living.whose(tables.select_owner(connection, run_id)) is Whose.ANOTHERS:
+                return None
+            entry = Taken(self._living.arrive())
+            return tables.insert_entry(connection, run_id, entry, line_of(entry), after_seq, entry.by)
+
+        return await self._writer.do(work)
 
     async def keep_text(self, version: str, text: str) -> None:
         now_us = time.time_ns() // 1000
@@ -50,10 +73,10 @@ class SqliteJournal:
         return await self._writer.do(lambda connection: tables.select_text(connection, version))
 
     async def open_runs(self) -> Sequence[OpenRun]:
-        return await self._writer.do(tables.select_open_runs)
+        return await self._writer.do(lambda connection: tables.select_open_runs(connection, self._living.whose))
 
     async def unrecorded(self) -> Sequence[Claim]:
-        return await self._writer.do(tables.select_unrecorded)
+        return await self._writer.do(lambda connection: tables.select_unrecorded(connection, self._living.whose))
 
     async def release(self, claims: Sequence[Claim]) -> None:
         rows = [tables.row_of(claim) for claim in claims]
@@ -69,3 +92,4 @@ class SqliteJournal:
 
     async def aclose(self) -> None:
         await asyncio.shield(self._writer.aclose())
+        self._living.leave()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled
+from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled, Taken, Whose
 from synthmon.store.failures import StoreUnusable
 from synthmon.store.journal_codec import entry_from
 from synthmon.store.nouns import from_microseconds, microseconds
 
-VERSION = 1
+VERSION = 2
 _VACUUM_PAGES = 500
 
+# `owner` is the process that has it (`store.living`); nobody, in what was written before there were owners.
 _TABLES = """
 CREATE TABLE claims (
     journey TEXT NOT NULL, location TEXT NOT NULL, slot_us INTEGER NOT NULL,
     run_id TEXT NOT NULL, at_us INTEGER NOT NULL, recorded INTEGER NOT NULL DEFAULT 0,
+    owner TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (journey, location, slot_us)
 ) WITHOUT ROWID;
 CREATE INDEX claims_unrecorded ON claims (at_us) WHERE recorded = 0;
@@ -26,7 +28,9 @@ CREATE TABLE entries (
     run_id TEXT NOT NULL, seq INTEGER NOT NULL, line TEXT NOT NULL,
     PRIMARY KEY (run_id, seq)
 ) WITHOUT ROWID;
-CREATE TABLE runs (run_id TEXT PRIMARY KEY, started_us INTEGER NOT NULL, version TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY, started_us INTEGER NOT NULL, version TEXT NOT NULL, owner TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
 CREATE INDEX runs_by_start ON runs (started_us);
 CREATE INDEX runs_by_version ON runs (version);
 CREATE TABLE debts (id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, path TEXT NOT NULL, UNIQUE (run_id, path));
@@ -34,8 +38,14 @@ CREATE TABLE texts (version TEXT PRIMARY KEY, text TEXT NOT NULL, kept_us INTEGE
 """
 
 
+_SINCE_1 = (
+    "ALTER TABLE claims ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+)
+
+
 def make_tables(connection: sqlite3.Connection, where: str) -> None:
-    """Create what is missing. Raises `StoreUnusable` for a file of a newer version."""
+    """Create or migrate what is missing. Raises `StoreUnusable` for a file of a newer version."""
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
@@ -44,9 +54,9 @@ def make_tables(connection: sqlite3.Connection, where: str) -> None:
             f"{where} was written by a newer synthmon (its version is {version}, this one knows {VERSION}). "
             "Start the newer version again, or name another file for the journal."
         )
-    if version == 0:
-        for statement in _TABLES.split(";\n"):
-            connection.execute(statement)
+    for statement in _TABLES.split(";\n") if version == 0 else _SINCE_1 if version == 1 else ():
+        connection.execute(statement)
+    if version < VERSION:
         connection.execute(f"PRAGMA user_version={VERSION}")
     connection.execute("COMMIT")
 
@@ -59,17 +69,19 @@ def row_of(claim: Claim) -> Row:
     return claim.journey, claim.location, microseconds(claim.slot), claim.run_id, microseconds(claim.at)
 
 
-def insert_claim(connection: sqlite3.Connection, row: Row) -> bool:
+def insert_claim(connection: sqlite3.Connection, row: Row, owner: str) -> bool:
     taken = connection.execute(
-        "INSERT INTO claims (journey, location, slot_us, run_id, at_us) VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO claims (journey, location, slot_us, run_id, at_us, owner) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING RETURNING 1",
-        row,
+        (*row, owner),
     ).fetchall()
     return bool(taken)
 
 
-def insert_entry(connection: sqlite3.Connection, run_id: str, entry: Entry, line: str, after_seq: int) -> int | Fenced:
-    """Looks at the last number and writes the next one in one statement."""
+def insert_entry(
+    connection: sqlite3.Connection, run_id: str, entry: Entry, line: str, after_seq: int, owner: str
+) -> int | Fenced:
+    """Looks at the last number and writes the next one in one statement. `owner` is who has the run from now on."""
     last = "(SELECT coalesce(max(seq), 0) FROM entries WHERE run_id = ?1)"
     written = connection.execute(
         f"INSERT INTO entries (run_id, seq, line) SELECT ?1, ?2 + 1, ?3 WHERE {last} = ?2 RETURNING seq",
@@ -79,11 +91,16 @@ def insert_entry(connection: sqlite3.Connection, run_id: str, entry: Entry, line
         return Fenced(connection.execute(f"SELECT {last}", (run_id,)).fetchone()[0])
     match entry:
         case Opened(started=started, version=version):
-            connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (run_id, microseconds(started), version))
+            run = (run_id, microseconds(started), version, owner)
+            connection.execute(
+                "INSERT OR REPLACE INTO runs (run_id, started_us, version, owner) VALUES (?, ?, ?, ?)", run
+            )
         case Intent(path=path):
             connection.execute("INSERT OR IGNORE INTO debts (run_id, path) VALUES (?, ?)", (run_id, path))
         case Settled(path=path):
             connection.execute("DELETE FROM debts WHERE run_id = ? AND path = ?", (run_id, path))
+        case Taken():
+            connection.execute("UPDATE runs SET owner = ? WHERE run_id = ?", (owner, run_id))
     return after_seq + 1
 
 
@@ -99,23 +116,35 @@ def select_text(connection: sqlite3.Connection, version: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def select_open_runs(connection: sqlite3.Connection) -> Sequence[OpenRun]:
-    owing: dict[str, list[Entry]] = {}
-    for run_id, line in connection.execute(
-        "SELECT e.run_id, e.line FROM (SELECT run_id, min(id) AS oldest FROM debts GROUP BY run_id) d"
-        " JOIN entries e ON e.run_id = d.run_id ORDER BY d.oldest, e.seq"
+WhoseIs = Callable[[str], Whose]
+"""owner → whether it is this process, another, or dead."""
+
+
+def select_owner(connection: sqlite3.Connection, run_id: str) -> str:
+    row = connection.execute("SELECT owner FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def select_open_runs(connection: sqlite3.Connection, whose: WhoseIs) -> Sequence[OpenRun]:
+    owing: dict[tuple[str, str], list[Entry]] = {}
+    for run_id, owner, line in connection.execute(
+        "SELECT e.run_id, coalesce(r.owner, ''), e.line"
+        " FROM (SELECT run_id, min(id) AS oldest FROM debts GROUP BY run_id) d"
+        " JOIN entries e ON e.run_id = d.run_id LEFT JOIN runs r ON r.run_id = d.run_id ORDER BY d.oldest, e.seq"
     ):
-        owing.setdefault(run_id, []).append(entry_from(line))
-    return [OpenRun(run_id, tuple(entries)) for run_id, entries in owing.items()]
+        owing.setdefault((run_id, owner), []).append(entry_from(line))
+    known = {owner: whose(owner) for _, owner in owing}
+    return [OpenRun(run_id, tuple(entries), known[owner]) for (run_id, owner), entries in owing.items()]
 
 
-def select_unrecorded(connection: sqlite3.Connection) -> Sequence[Claim]:
+def select_unrecorded(connection: sqlite3.Connection, whose: WhoseIs) -> Sequence[Claim]:
     found = connection.execute(
-        "SELECT journey, slot_us, location, run_id, at_us FROM claims WHERE recorded = 0 ORDER BY at_us"
-    )
+        "SELECT journey, slot_us, location, run_id, at_us, owner FROM claims WHERE recorded = 0 ORDER BY at_us"
+    ).fetchall()
+    known = {owner: whose(owner) for *_, owner in found}
     return [
-        Claim(journey, from_microseconds(slot_us), location, run_id, from_microseconds(at_us))
-        for journey, slot_us, location, run_id, at_us in found
+        Claim(journey, from_microseconds(slot_us), location, run_id, from_microseconds(at_us), known[owner])
+        for journey, slot_us, location, run_id, at_us, owner in found
     ]
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from synthmon.core.history import History
 from synthmon.core.intents import Journal
+from synthmon.core.spending import Spending
 from synthmon.store.failures import StoreUnusable
 
 MEMORY = "memory:"
 _SQLITE = "sqlite:///"
+_POSTGRES = "postgresql"
 
 
 async def open_history(url: str) -> History:
@@ -27,17 +29,31 @@ async def open_history(url: str) -> History:
     return await SqlHistory.open(url)
 
 
-def open_journal(url: str, path: Path | None = None) -> Journal:
-    """The journal that belongs to a history: in memory beside `memory:`, else the SQLite file `path`.
+def open_spending(url: str) -> Spending:
+    """What was spent of budgets, in the database of the history, which is opened first: it makes the tables."""
+    if url == MEMORY:
+        from synthmon.store.spending_memory import MemorySpending
 
-    `path` is needed with PostgreSQL (a journal is always on the machine's own disk); beside `sqlite:///synthmon.db`
-    it is `synthmon-journal.db` if not given. Raises `StoreUnusable` when there is no path; a file that cannot be
-    opened is said by every call, as `OSError`.
+        return MemorySpending()
+    from synthmon.store.spending_sql import SqlSpending
+
+    return SqlSpending(url)
+
+
+def open_journal(url: str, path: Path | None = None) -> Journal:
+    """The journal that belongs to a history: in memory beside `memory:`, in the same database for `postgresql://…`,
+    else the SQLite file `path`, which beside `sqlite:///synthmon.db` is `synthmon-journal.db` if not given.
+
+    Calls nobody yet: what cannot be opened is said by every call, as `OSError`.
     """
     if url == MEMORY and path is None:
         from synthmon.store.journal_memory import MemoryJournal
 
         return MemoryJournal()
+    if url.startswith(_POSTGRES):
+        from synthmon.store.journal_postgres import PostgresJournal
+
+        return PostgresJournal(url)
     from synthmon.store.journal_sqlite import SqliteJournal
 
     return SqliteJournal(path or journal_path(url))

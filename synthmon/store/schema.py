@@ -1,10 +1,10 @@
-"""The tables of history, the same in SQLite and PostgreSQL."""
+"""The tables of history and of what was spent, the same in SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0001"  # the newest revision in migrations/versions
+HEAD = "0003"  # the newest revision in migrations/versions
 
 # In PostgreSQL compared byte by byte, as SQLite does: faster, and a range finds every id with a prefix.
 WORD = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -39,6 +39,17 @@ runs = sa.Table(
         sqlite_where=sa.text("outcome <> 'passed'"),
         postgresql_where=sa.text("outcome <> 'passed'"),
     ),
+)
+
+# How much of a system was used, in pieces of time (`core.spending`).
+spending = sa.Table(
+    "spending",
+    metadata,
+    sa.Column("system", WORD, nullable=False),
+    sa.Column("used", WORD, nullable=False),
+    sa.Column("piece", sa.BigInteger(), nullable=False),
+    sa.Column("spent", sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint("system", "used", "piece"),
 )
 
 # One step down the index for each (journey, location), so that start-up does not read every row (a loose index scan:

@@ -104,27 +104,34 @@ async def run_now(monitor: Monitor, request: Request) -> Response:
 
 
 async def pause(monitor: Monitor, request: Request) -> Response:
-    """Start no more runs of a journey; survives a restart."""
+    """Start no more runs of a journey, stop the one under way, clean up; survives a restart."""
     monitor.pause(_journey(monitor, request).journey.name)
     return Json(shapes.journey_summary(_journey(monitor, request)))
 
 
 async def resume(monitor: Monitor, request: Request) -> Response:
     """Run a paused journey again."""
-    monitor.resume(_journey(monitor, request).journey.name)
+    _resume(monitor, _journey(monitor, request).journey.name)
     return Json(shapes.journey_summary(_journey(monitor, request)))
 
 
 async def pause_all(monitor: Monitor, request: Request) -> Response:
-    """Start no more runs at all; clean-up goes on."""
+    """Stop everything: nothing leaves any more but clean-up; survives a restart."""
     monitor.pause(None)
     return Json({"paused": True})
 
 
 async def resume_all(monitor: Monitor, request: Request) -> Response:
     """Run everything again."""
-    monitor.resume(None)
+    _resume(monitor, None)
     return Json({"paused": False})
+
+
+def _resume(monitor: Monitor, name: str | None) -> None:
+    try:
+        monitor.resume(name)
+    except Busy as error:
+        raise Refused(409, "Stopped by a file", str(error)) from error
 
 
 async def reload(monitor: Monitor, request: Request) -> Response:
@@ -133,8 +140,10 @@ async def reload(monitor: Monitor, request: Request) -> Response:
 
 
 async def debts(monitor: Monitor, request: Request) -> Response:
-    """Effects not yet taken back for certain."""
-    return Json({"debts": [dict(debt) for debt in monitor.debts()]})
+    """Effects not yet taken back for certain, and how many there may be."""
+    return Json(
+        {"debts": [dict(debt) for debt in monitor.debts()], "budget": shapes.debt_budget(monitor.debt_budget())}
+    )
 
 
 async def problems(monitor: Monitor, request: Request) -> Response:

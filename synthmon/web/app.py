@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from synthmon.core.status import Monitor
 from synthmon.web import api, openapi
 from synthmon.web.answers import Json, ProblemJson
-from synthmon.web.gate import Doors, Gate
+from synthmon.web.gate import Doors, Entrance, Gate
 from synthmon.web.pages import Now, Pages, templates
 
 WantedT = TypeVar("WantedT", bound="Wanted")
@@ -46,13 +46,14 @@ class MetricsPage(Protocol[WantedT]):
 def create_app(
     monitor: Monitor,
     metrics: MetricsPage[WantedT],
-    doors: Doors | None = None,
+    doors: Doors | Entrance | None = None,
     version: str = "0",
     now: Now | None = None,
 ) -> Starlette:
     """Put the web together. The caller binds it where `doors` says it is (see `web.auth.check`)."""
     pages = Pages(monitor, now or _utc_now, version, templates())
     document = openapi.document(version)
+    entrance = doors if isinstance(doors, Entrance) else Entrance(doors or Doors())
 
     async def scrape(request: Request) -> Response:
         wanted = metrics.negotiate(_all(request, "accept"), _all(request, "accept-encoding"))
@@ -75,7 +76,7 @@ def create_app(
             *pages.routes(),
             Mount("/static", _Static(packages=[("synthmon.web", "static")])),
         ],
-        middleware=[Middleware(Gate, doors=doors or Doors()), Middleware(_PackedPages)],
+        middleware=[Middleware(Gate, entrance=entrance), Middleware(_PackedPages)],
         exception_handlers={404: _not_found, 405: _wrong_method, Exception: _broken},
     )
 

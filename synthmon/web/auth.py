@@ -18,6 +18,7 @@ from synthmon.core.errors import Invalid, Place, Problem
 
 SHORTEST_TOKEN = 16
 _REMEMBERED = 256
+_MOST_WAITING = 32
 _LONGEST_PASSWORD = 72  # bytes that bcrypt looks at
 
 
@@ -61,18 +62,25 @@ def check(host: str, access: Access, place: Place, certified: bool = False) -> N
         raise Invalid(problems)
 
 
+class Crowded(Exception):
+    """Too many passwords are being checked already."""
+
+
 class Doorkeeper:
     """Judges the Authorization header of every request.
 
-    bcrypt is slow on purpose (60 ms and more): it runs in a thread, two at a time, and its answers are remembered
-    under a keyed hash, as the Prometheus exporter-toolkit does.
+    bcrypt is slow on purpose (60 ms and more): it runs in a thread, one at a time, so that guessing never takes more
+    than one core, and its answers are remembered under a keyed hash, as the Prometheus exporter-toolkit does; the right
+    ones apart from the wrong ones, so that guessing does not drive them out. With 32 waiting the others are sent away.
     """
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._key = os.urandom(32)
-        self._known: OrderedDict[bytes, bool] = OrderedDict()
-        self._at_once = asyncio.Semaphore(2)
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        self._one_at_a_time = asyncio.Lock()
+        self._waiting = 0
         self._nobody = bcrypt.hashpw(os.urandom(16).hex().encode(), _like(access.users)) if access.users else b""
 
     @property
@@ -82,7 +90,7 @@ class Doorkeeper:
         return ", ".join(f'{way} realm="synthmon"' for way in ways)
 
     async def admits(self, authorization: str) -> bool:
-        """Whether a request with this header may come in."""
+        """Whether a request with this header may come in. Raises `Crowded`."""
         if self._access.anonymous:
             return True
         scheme, _, given = authorization.partition(" ")
@@ -105,15 +113,33 @@ class Doorkeeper:
             return False
         if not self._access.users or not colon or len(password.encode()) > _LONGEST_PASSWORD or "\0" in password:
             return False
-        remembered = self._hash(given)
-        if remembered not in self._known:
-            async with self._at_once:
-                if remembered not in self._known:
-                    self._known[remembered] = await asyncio.to_thread(self._verify, name, password)
-        self._known.move_to_end(remembered)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        return self._known[remembered]
+        hashed = self._hash(given)
+        if (known := self._remembered(hashed)) is not None:
+            return known
+        if self._waiting >= _MOST_WAITING:
+            raise Crowded
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                if (known := self._remembered(hashed)) is not None:
+                    return known
+                return self._remember(hashed, await asyncio.to_thread(self._verify, name, password))
+        finally:
+            self._waiting -= 1
+
+    def _remembered(self, hashed: bytes) -> bool | None:
+        for answers, right in ((self._right, True), (self._wrong, False)):
+            if hashed in answers:
+                answers.move_to_end(hashed)
+                return right
+        return None
+
+    def _remember(self, hashed: bytes, right: bool) -> bool:
+        answers = self._right if right else self._wrong
+        answers[hashed] = None
+        if len(answers) > _REMEMBERED:
+            answers.popitem(last=False)
+        return right
 
     def _verify(self, name: str, password: str) -> bool:
         hashed = self._access.users.get(name)

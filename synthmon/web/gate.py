@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from synthmon.web.answers import ProblemJson
-from synthmon.web.auth import Access, Doorkeeper, is_loopback
+from synthmon.web.auth import Access, Crowded, Doorkeeper, is_loopback
 
 OPEN_PATHS = frozenset({"/healthz"})
 """Answered to anybody: they say only that the process lives."""
@@ -41,14 +41,25 @@ class Doors:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Entrance:
+    """The doors as they are kept now; they can be changed while people come in."""
+
+    def __init__(self, doors: Doors) -> None:
+        self.change(doors)
+
+    def change(self, doors: Doors) -> None:
+        """Keep them like this from the next request on."""
+        self.doors = doors
+        self.doorkeeper = Doorkeeper(doors.access)
+        self.headers = SAFETY_HEADERS | {name.lower(): text for name, text in doors.headers.items()}
+
+
 class Gate:
     """ASGI middleware around everything."""
 
-    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+    def __init__(self, app: ASGIApp, entrance: Entrance) -> None:
         self._app = app
-        self._doors = doors
-        self._doorkeeper = Doorkeeper(doors.access)
-        self._headers = SAFETY_HEADERS | {name.lower(): text for name, text in doors.headers.items()}
+        self._entrance = entrance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or say why not."""
@@ -57,29 +68,40 @@ class Gate:
             return
 
         async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, text in self._headers.items():
-                    headers.setdefault(name, text)
-                headers.setdefault("cache-control", "no-store")
+            add_headers(message, self._entrance.headers)
             await send(message)
 
         refusal = await self._refusal(scope)
         await (refusal or self._app)(scope, receive, send_safely)
 
     async def _refusal(self, scope: Scope) -> ProblemJson | None:
-        headers = Headers(scope=scope)
-        if self._doors.local_only and not is_loopback(_host_of(headers.get("host", ""))):
+        headers, doorkeeper = Headers(scope=scope), self._entrance.doorkeeper
+        if self._entrance.doors.local_only and not is_loopback(host_of(headers.get("host", ""))):
             return ProblemJson(421, "Wrong host", "Only names of this machine are answered here: use 127.0.0.1.")
         if scope["path"] in OPEN_PATHS and scope["method"] in _SAFE_METHODS:
             return None
-        if not await self._doorkeeper.admits(headers.get("authorization", "")):
+        try:
+            admitted = await doorkeeper.admits(headers.get("authorization", ""))
+        except Crowded:
+            answer = ProblemJson(503, "Too many at the door", "Many passwords are being checked: come again.")
+            answer.headers["retry-after"] = "5"
+            return answer
+        if not admitted:
             answer = ProblemJson(401, "Who are you?", "Send a bearer token, or a user name and a password.")
-            answer.headers["www-authenticate"] = self._doorkeeper.asks_for
+            answer.headers["www-authenticate"] = doorkeeper.asks_for
             return answer
         if scope["method"] not in _SAFE_METHODS and (fault := _foreign(headers)):
             return ProblemJson(403, "Not from this page", fault)
         return None
+
+
+def add_headers(message: Message, wanted: Mapping[str, str]) -> None:
+    """Put headers on an answer that begins, where it has none of that name, and keep it out of caches."""
+    if message["type"] == "http.response.start":
+        headers = MutableHeaders(scope=message)
+        for name, text in wanted.items():
+            headers.setdefault(name, text)
+        headers.setdefault("cache-control", "no-store")
 
 
 def _foreign(headers: Headers) -> str:
@@ -98,7 +120,7 @@ def _foreign(headers: Headers) -> str:
     return ""
 
 
-def _host_of(text: str) -> str:
+def host_of(text: str) -> str:
     """The host of a Host header, its port left out."""
     if text.startswith("["):
         return text.partition("]")[0] + "]"

@@ -133,7 +133,7 @@ def _schemas() -> Mapping[str, Any]:
         "Reloaded": _object(
             {**dict.fromkeys(("added", "changed", "removed"), _list(_TEXT)), "problems": _list(_ref("Problem"))}
         ),
-        "Debts": _object({"debts": _list(_OBJECT)}),
+        "Debts": _object({"debts": _list(_OBJECT), "budget": _OBJECT}),
         "Fault": _object({"title": _TEXT, "status": _INTEGER, "detail": _TEXT}),
     }
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Monitor
@@ -25,6 +26,7 @@ from synthmon.web.strip import LENGTH, strip
 from synthmon.web.waterfall import attempt_bars, waterfall
 
 ROWS = 60
+MOST_DEBTS = 200
 TILES = 600
 
 Now = Callable[[], datetime]
@@ -45,6 +47,7 @@ class Pages:
             Route("/", self.index),
             Route("/journeys/{name:path}", self.journey),
             Route("/runs/{id}", self.run),
+            Route("/debts", self.debts),
         ]
 
     async def index(self, request: Request) -> Response:
@@ -69,6 +72,7 @@ class Pages:
             link=lambda **changed: _link(query, changed),
             problems=self.monitor.problems,
             debts=self.monitor.debts(),
+            too_many=too_many(self.monitor.debt_budget()),
             ready=self.monitor.ready(),
         )
 
@@ -105,6 +109,14 @@ class Pages:
             fall=waterfall(record),
             attempt_bars=attempt_bars,
             labels=_run_labels(record),
+        )
+
+    async def debts(self, request: Request) -> Response:
+        """What runs left behind, the oldest first, and what a person would do about it."""
+        budget = self.monitor.debt_budget()
+        debts = self.monitor.debts()
+        return await self._page(
+            "debts.html", debts=debts[:MOST_DEBTS], total=len(debts), budget=budget, too_many=too_many(budget)
         )
 
     async def _groups(
@@ -150,12 +162,21 @@ def templates() -> jinja2.Environment:
         "reason": words.reason,
         "symbol": words.symbol,
         "ago": words.ago,
+        "since": lambda text, now: words.ago(datetime.fromisoformat(text), now),
         "age": words.age,
         "strip": strip,
         "path": lambda text: quote(str(text), safe="/"),
     }
     env.globals |= {"strip_length": LENGTH}
     return env
+
+
+def too_many(budget: DebtBudget) -> Sequence[str]:
+    """A sentence for each system, or all of them, where nothing is created any more."""
+    return [
+        f"{budget.open[name]} of at most {budget.limits[name]} {f'in {name}' if name else 'in all systems together'}"
+        for name in budget.over
+    ]
 
 
 async def _with_standings(members: Sequence[JourneyStatus]) -> Sequence[tuple[JourneyStatus, Standing]]:

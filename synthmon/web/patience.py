@@ -1,14 +1,15 @@
 """How long a client may take: for half a request, for reading its answer, and how many may stay at once.
 
 uvicorn itself waits forever for the rest of a request, and for a client that does not read. A client that opens
-connections and says nothing must cost it its own connections, never ours: past the limit the one that has been silent
-the longest goes.
+connections and says nothing must cost it its own connections, never ours: past the limit one goes that has not asked
+anything yet, else the one that has been silent the longest. What still comes of a request that is answered already (a
+body that was refused by its length) is read for a moment, so that the answer is not lost in a reset, and then cut.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class Patience:
     read_s: float = 15.0
     connections: int = 200
     head_bytes: int = 64 * 1024
+    drain_s: float = 2.0
+    drain_bytes: int = 1024 * 1024
 
 
 def protocol(patience: Patience) -> type[asyncio.Protocol]:
@@ -34,6 +37,21 @@ def protocol(patience: Patience) -> type[asyncio.Protocol]:
     return Patient
 
 
+def make_room(connections: Iterable[object], besides: object = None) -> bool:
+    """Close the connection that can best be spared; whether there was one."""
+    silent = [
+        one for one in connections if isinstance(one, _PatientProtocol) and one is not besides and one.is_silent()
+    ]
+    if not silent:
+        return False
+    min(silent, key=lambda one: one.worth).abort()
+    return True
+
+
+def _staying(connections: Iterable[object]) -> list[_PatientProtocol]:
+    return [one for one in connections if isinstance(one, _PatientProtocol) and not one.transport.is_closing()]
+
+
 class _PatientProtocol(HttpToolsProtocol):
     limits: Patience
 
@@ -41,15 +59,19 @@ class _PatientProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._whole: asyncio.TimerHandle | None = None  # until the request is whole
         self._drained: asyncio.TimerHandle | None = None  # until the client reads on
-        self._opened_at = self.loop.time()
+        self._silent_since = self.loop.time()  # from when it was let in: a TLS handshake counts
+        self._answered = False
+        self._draining = -1  # bytes that may still come of an answered request; -1: none is open
         self._head_bytes = 0
         self._in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_request()
-        if len(self.connections) > self.limits.connections:
-            self._make_room()
+        self._expect_request(
+            max(self.limits.request_s / 4, self.limits.request_s - self.loop.time() + self._silent_since)
+        )
+        if len(_staying(self.connections)) > self.limits.connections and not make_room(self.connections, self):
+            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop(self._whole)
@@ -58,10 +80,16 @@ class _PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
-            self._head_bytes += len(data)
+            ends_at = data.find(b"\r\n\r\n")  # what follows is body, and has a limit of its own
+            self._head_bytes += len(data) if ends_at < 0 else ends_at
             if self._head_bytes > self.limits.head_bytes:
                 self._in_head = False
                 self.send_400_response("The head of the request is too large.")
+                return
+        if self._draining >= 0:
+            self._draining -= len(data)
+            if self._draining < 0:
+                self.abort()
                 return
         super().data_received(data)
 
@@ -69,7 +97,7 @@ class _PatientProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         if self._whole is None:
-            self._expect_request()
+            self._expect_request(self.limits.request_s)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -79,7 +107,15 @@ class _PatientProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._stop(self._whole)
         self._whole = None
+        self._draining = -1
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._answered, self._silent_since = True, self.loop.time()
+        super().on_response_complete()
+        if self.cycle is not None and self.cycle.response_complete and self.cycle.more_body:
+            self._draining = self.limits.drain_bytes
+            self._expect_request(self.limits.drain_s)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -100,14 +136,14 @@ class _PatientProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.abort()
 
-    def _expect_request(self) -> None:
-        self._stop(self._whole)
-        self._whole = self._after(self.limits.request_s)
+    @property
+    def worth(self) -> tuple[bool, float]:
+        """Who has the least goes first."""
+        return self._answered, self._silent_since
 
-    def _make_room(self) -> None:
-        others = [c for c in self.connections if isinstance(c, _PatientProtocol) and c is not self and c.is_silent()]
-        oldest = min(others, key=lambda other: other._opened_at, default=self)
-        oldest.abort()
+    def _expect_request(self, within_s: float) -> None:
+        self._stop(self._whole)
+        self._whole = self._after(within_s)
 
     def _after(self, seconds: float) -> asyncio.TimerHandle:
         give_up: Callable[[], None] = self.abort

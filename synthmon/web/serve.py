@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from synthmon.web.patience import Patience, protocol
+from synthmon.web.patience import Patience, make_room, protocol
+from synthmon.web.porch import Porch, fair_share
 
-_BACKLOG = 128
-_TLS_HANDSHAKE_S = 8.0
+_BACKLOG = 1024  # who waits here costs no file; with a short one a scrape in a crowd would wait for its next SYN
+_TLS_HANDSHAKE_S = 6.0
 
 
 def bind(listen: str) -> socket.socket:
@@ -56,10 +57,11 @@ async def serving(
     patience: Patience | None = None,
 ) -> AsyncIterator[str]:
     """Serve as long as the block lasts; gives the base URL. On the way out, requests get `grace_s` to end."""
+    patience = patience or Patience(connections=fair_share())
     base = f"{'https' if tls else 'http'}://{address_of(sock)}"
     config = uvicorn.Config(
         app,
-        http=protocol(patience or Patience()),
+        http=protocol(patience),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -71,7 +73,7 @@ async def serving(
         backlog=_BACKLOG,
     )
     config.load()
-    server = _Server(config, tls)
+    server = _Server(config, tls, patience)
     task = asyncio.create_task(server.serve([sock]), name="web")
     try:
         await server.ready(task)
@@ -92,9 +94,9 @@ async def serving(
 class _Server(uvicorn.Server):
     """uvicorn takes SIGTERM and raises it again when it has stopped, which would end the daemon before it drained."""
 
-    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, patience: Patience) -> None:
         super().__init__(config)
-        self._tls = tls
+        self._tls, self._patience = tls, patience
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -102,25 +104,25 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, with a limit for TLS handshakes (asyncio's own is a minute)."""
+        """Listen, with doors of our own (see `web.porch`)."""
         await self.lifespan.startup()
         loop = asyncio.get_running_loop()
 
-        def connection() -> asyncio.Protocol:
+        def greet() -> asyncio.Protocol:
             return self.config.http_protocol_class(  # type: ignore[call-arg]
                 config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
             )
 
+        def make_one_go() -> None:
+            make_room(self.server_state.connections)
+
         self.servers = []
         for sock in sockets or ():
-            server = await loop.create_server(
-                connection,
-                sock=sock,
-                ssl=self._tls,
-                backlog=_BACKLOG,
-                ssl_handshake_timeout=_TLS_HANDSHAKE_S if self._tls else None,
+            porch = Porch(
+                sock, greet, make_one_go, max(8, self._patience.connections // 2), self._tls, _TLS_HANDSHAKE_S
             )
-            self.servers.append(server)
+            porch.open()
+            self.servers.append(porch)  # type: ignore[arg-type]
         self.started = True
 
     async def ready(self, task: asyncio.Task[None]) -> None:

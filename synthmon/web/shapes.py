@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from synthmon.core.debt_budget import EVERYWHERE, DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.journey import Cron, Every, Journey
 from synthmon.core.run import Record
@@ -102,6 +103,15 @@ def problem(told: Problem) -> Mapping[str, Any]:
         "fault": told.fault,
         "remedy": told.remedy,
     }
+
+
+def debt_budget(budget: DebtBudget) -> Mapping[str, Any]:
+    """How many debts are open and how many may be: in all, and in each system; `over` are those with too many."""
+    told = {
+        name: {"open": budget.open.get(name, 0), "limit": limit, "over": name in budget.over}
+        for name, limit in budget.limits.items()
+    }
+    return {"all": told.pop(EVERYWHERE, None), "systems": told}
 
 
 def reloaded(done: Reloaded) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from synthmon.core.errors import Invalid, Place, Problem
 
 _BCRYPT = re.compile(r"\$2[abxy]\$(0[4-9]|1\d|2\d|3[01])\$[./A-Za-z0-9]{53}")
+_COSTLIEST = 15  # two seconds of a core for every guess; each one more doubles it
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CLIENT_AUTH = {
     "NoClientCert": ssl.CERT_NONE,
@@ -52,12 +53,21 @@ class TlsFiles:
     def context(self) -> ssl.SSLContext:
         """Read the files. Raises `OSError` (also `ssl.SSLError`) when they cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.renew(context)
+        return context
+
+    def renew(self, context: ssl.SSLContext) -> None:
+        """Read them into a context that is in use: it counts from the next connection on. Raises as `context`."""
         context.minimum_version, context.maximum_version = self.lowest, self.highest
         context.load_cert_chain(self.cert, self.key)
         if self.client_ca:
             context.load_verify_locations(self.client_ca)
         context.verify_mode = self.client_cert
-        return context
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that it reads."""
+        return (self.cert, self.key, *((self.client_ca,) if self.client_ca else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,9 @@ def _faults(tree: Any, file: str) -> Iterator[Problem]:
     for name, hashed in users.items():
         if not isinstance(hashed, str) or not _BCRYPT.fullmatch(hashed):
             yield problem(f"basic_auth_users.{name}", "is no bcrypt hash.", "Make one with `htpasswd -nBC 10 USER`.")
+        elif int(hashed[4:6]) > _COSTLIEST:
+            fault = f"costs too much ({hashed[4:6]}): whoever guesses would hold a core for long."
+            yield problem(f"basic_auth_users.{name}", fault, "Make one with `htpasswd -nBC 10 USER`.")
     headers = (tree.get("http_server_config") or {}).get("headers") or {}
     for name, text in headers.items() if isinstance(headers, Mapping) else ():
         if name not in _HEADERS:

@@ -16,6 +16,7 @@ from typing import Any
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 READY_S, WAIT_S = 60.0, 60.0
+ROOT = Path(__file__).parents[2]
 
 
 class DaemonProcess:
@@ -32,7 +33,11 @@ class DaemonProcess:
         command += ["--settings", str(self.folder / "synthmon.yaml"), "--listen", "127.0.0.1:0"]
         command += ["--store", f"sqlite:///{self.folder / 'store.db'}", *more]
         log = (self.folder / "daemon.log").open("a")
-        self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, text=True, env=_environment())
+        # in its folder: beside PostgreSQL the small files of a daemon lie where it was started
+        environ = environment() | {"PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))}
+        self.process = subprocess.Popen(
+            command, stderr=log, stdin=subprocess.DEVNULL, text=True, env=environ, cwd=self.folder
+        )
         log.close()
         begin = len(self._log())
         self.url = wait_for(lambda: self._address(begin), READY_S, self._log)
@@ -105,5 +110,5 @@ def wait_for(ask: Callable[[], Any], within_s: float = WAIT_S, said: Callable[[]
     raise AssertionError(f"it did not come true within {within_s:g}s. {said()[-3000:]}")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}

@@ -8,49 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.acceptance.daemon import DaemonProcess, wait_for
-from tests.acceptance.things import Things, serving_things
+from tests.acceptance.things import Things, making, serving_things
 
-PROBE = """
-journey: {name}
-every: 1s
-deadline: 20s
-system: things
-vars:
-  reference: ${{run.namespace}}
-steps:
-  - id: one
-    http: POST /things
-    json: {{reference: "${{vars.reference}}-1"}}
-    expect:
-      - status == 201
-    save:
-      id: body.id
-    undo:
-      http: DELETE /things/${{one.id}}
-      find:
-        http: GET /things
-        params: {{reference: "${{vars.reference}}-1"}}
-        save:
-          id: body.things[0].id
-      ttl: 10m
-    repeatable: true
-  - id: two
-    http: POST /things
-    json: {{reference: "${{vars.reference}}-2"}}
-    expect:
-      - status == 201
-    save:
-      id: body.id
-    undo:
-      http: DELETE /things/${{two.id}}
-      find:
-        http: GET /things
-        params: {{reference: "${{vars.reference}}-2"}}
-        save:
-          id: body.things[0].id
-      ttl: 10m
-    repeatable: true
-"""
 SETTINGS = """
 systems:
   things: {{base: "{url}", writes: true}}
@@ -60,7 +19,8 @@ systems:
 def lay_out(folder: Path, url: str) -> None:
     (folder / "probes").mkdir()
     for name in ("making", "making-more"):
-        (folder / "probes" / f"{name}.yaml").write_text(PROBE.format(name=name))
+        references = {step: f"${{run.namespace}}-{step}" for step in ("one", "two")}
+        (folder / "probes" / f"{name}.yaml").write_text(making(name, "1s", "20s", references))
     (folder / "synthmon.yaml").write_text(SETTINGS.format(url=url))
 
 

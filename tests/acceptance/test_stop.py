@@ -11,37 +11,9 @@ import pytest
 
 from tests.acceptance.accounts import Told, all_runs, assert_each_slot_is_told_once
 from tests.acceptance.daemon import DaemonProcess, wait_for
-from tests.acceptance.things import Things, serving_things
+from tests.acceptance.things import Things, making, serving_things
 
 JOURNEYS, EVERY_S, GRACE_S = 100, 5, 30
-PROBE = """
-journey: making-{number}
-every: {every}s
-deadline: 20s
-system: things
-vars:
-  reference: ${{run.namespace}}
-steps:
-  - id: one
-    http: POST /things
-    json: {{reference: "${{vars.reference}}"}}
-    timeout: 15s
-    expect:
-      - status == 201
-    save:
-      id: body.id
-    undo:
-      http: DELETE /things/${{one.id}}
-      find:
-        http: GET /things
-        params: {{reference: "${{vars.reference}}"}}
-        save:
-          id: body.things[0].id
-      ttl: 10m
-    repeatable: true
-  - id: rest
-    pause: 5s
-"""
 SETTINGS = """
 systems:
   things: {{base: "{url}", writes: true, rate: 1000/s, concurrency: 200}}
@@ -52,7 +24,9 @@ limits: {{concurrency: 200, grace: {grace}s}}
 def lay_out(folder: Path, url: str) -> None:
     (folder / "probes").mkdir()
     for number in range(JOURNEYS):
-        (folder / "probes" / f"{number}.yaml").write_text(PROBE.format(number=number, every=EVERY_S))
+        rest = "\n  - id: rest\n    pause: 5s\n"
+        probe = making(f"making-{number}", f"{EVERY_S}s", "20s", {"one": "${run.namespace}"}, "15s", rest)
+        (folder / "probes" / f"{number}.yaml").write_text(probe)
     (folder / "synthmon.yaml").write_text(SETTINGS.format(url=url, grace=GRACE_S))
 
 

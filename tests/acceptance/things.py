@@ -7,8 +7,9 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -56,9 +57,47 @@ class Things:
         with self._lock:
             return dict(self.there)
 
+    def listed(self) -> list[dict[str, str]]:
+        """All that is there, as made two hours ago: for a sweep, which leaves alone what is young."""
+        made = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+        return [{"id": its, "reference": reference, "created": made} for its, reference in self.left().items()]
+
     def note(self, method: str, path: str, headers: dict[str, str]) -> None:
         with self._lock:
             self.requests.append((method, path, headers))
+
+
+def making(
+    journey: str, every: str, deadline: str, references: Mapping[str, str], timeout: str = "", more: str = ""
+) -> str:
+    """A journey that makes a thing in each step (its id → the reference of its thing) and can take it back.
+
+    `more` are further steps as text.
+    """
+    limit = f"\n    timeout: {timeout}" if timeout else ""
+    steps = "".join(
+        _MAKING.format(step=step, reference=reference, limit=limit) for step, reference in references.items()
+    )
+    return f"journey: {journey}\nevery: {every}\ndeadline: {deadline}\nsystem: things\nsteps:{steps}{more}"
+
+
+_MAKING = """
+  - id: {step}
+    http: POST /things
+    json: {{reference: "{reference}"}}{limit}
+    expect:
+      - status == 201
+    save:
+      id: body.id
+    undo:
+      http: DELETE /things/${{{step}.id}}
+      find:
+        http: GET /things
+        params: {{reference: "{reference}"}}
+        save:
+          id: body.things[0].id
+      ttl: 10m
+    repeatable: true"""
 
 
 @contextmanager
@@ -82,6 +121,9 @@ def serving_things(things: Things) -> Iterator[str]:
             if parts.path.startswith("/things/"):
                 there = parts.path.removeprefix("/things/") in things.left()
                 self.answer(200 if there else 404, {})
+                return
+            if "reference" not in parse_qs(parts.query):
+                self.answer(200, {"things": things.listed()})
                 return
             reference = parse_qs(parts.query).get("reference", [""])[0]
             self.answer(200, {"things": [{"id": made} for made in things.of(reference)]})
@@ -111,6 +153,8 @@ def serving_things(things: Things) -> Iterator[str]:
             pass
 
     class Server(ThreadingHTTPServer):
+        request_queue_size = 256  # a hundred journeys knock at once
+
         def handle_error(self, request: Any, client_address: Any) -> None:
             pass  # clients are killed here
 

@@ -16,7 +16,7 @@ from tests.bench.processes import Bench, Used, charge, fetch
 from tests.bench.scheduled import serving
 from tests.bench.storm import CLIENTS, Storm, pulse, storm
 
-_EPOCH_S = 1577836800.0  # 2020-01-01, from which phases count (`core.slots`)
+EPOCH_S = 1577836800.0  # 2020-01-01, from which phases count (`core.slots`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _arrivals(bench: Bench, load: Load, from_s: float, until_s: float) -> Arriva
     phases = [round(unit(journeys.name(n)) * load.every_s, 3) for n in range(load.journeys)]
     lateness_ms, seen = [], dict[tuple[int, int], int]()
     for number, at_s in told:
-        since_s = at_s - _EPOCH_S - phases[number]
+        since_s = at_s - EPOCH_S - phases[number]
         slot = round(since_s // load.every_s)
         late_s = since_s - slot * load.every_s
         if late_s > load.every_s - 0.1:  # a little early
@@ -123,16 +123,16 @@ def _arrivals(bench: Bench, load: Load, from_s: float, until_s: float) -> Arriva
     due = [
         (number, slot)
         for number, phase_s in enumerate(phases)
-        for slot in _slots(phase_s, load.every_s, from_s, until_s - 0.5)  # the last ones may be under way
+        for slot in slots_between(phase_s, load.every_s, from_s, until_s - 0.5)  # the last ones may be under way
     ]
     lost = sum(key not in seen for key in due)
     return Arrivals(lateness_ms, [at for _, at in told], len(due), lost, sum(n - 1 for n in seen.values()))
 
 
-def _slots(phase_s: float, every_s: float, from_s: float, until_s: float) -> range:
+def slots_between(phase_s: float, every_s: float, from_s: float, until_s: float) -> range:
     """Numbers of the slots in (from, until]."""
-    first = int((from_s - _EPOCH_S - phase_s) // every_s) + 1
-    last = int((until_s - _EPOCH_S - phase_s) // every_s)
+    first = int((from_s - EPOCH_S - phase_s) // every_s) + 1
+    last = int((until_s - EPOCH_S - phase_s) // every_s)
     return range(first, last + 1)
 
 
@@ -145,8 +145,8 @@ def _unaccounted(file: Path, load: Load, from_s: float, until_s: float) -> int:
     for number in range(load.journeys):
         name = journeys.name(number)
         phase_s = round(unit(name) * load.every_s, 3)
-        for slot in _slots(phase_s, load.every_s, from_s, until_s - 0.5):
-            missing += (name, round((_EPOCH_S + phase_s + slot * load.every_s) * 1e6)) not in there
+        for slot in slots_between(phase_s, load.every_s, from_s, until_s - 0.5):
+            missing += (name, round((EPOCH_S + phase_s + slot * load.every_s) * 1e6)) not in there
     return missing
 
 

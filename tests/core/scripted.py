@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from synthmon.core.acts import INTERRUPT, Act, Cancel, Do, Note, Seen, Wake
-from synthmon.core.debts import Clean, owed
+from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake
+from synthmon.core.debts import Clean
 from synthmon.core.door import Trouble
 from synthmon.core.errors import Place
 from synthmon.core.expressions import Compiler, Scope
 from synthmon.core.intents import Entry, Intent, OpenRun, Settled
-from synthmon.core.journey import Check, Every, Journey, Look, Retry, Step, Undo, Within
+from synthmon.core.journey import Check, Every, Hears, Journey, Look, Retry, Step, Undo, Within
+from synthmon.core.messages import OFFERS, Armed, Gap, Message, complaint, excerpt, names_of
 from synthmon.core.outcomes import Reason
+from synthmon.core.owed import debts_of, repaying
 from synthmon.core.run import Record, Run
 from synthmon.core.secrets import Vault
 from synthmon.core.templates import Template, compile_template
@@ -57,6 +59,34 @@ class Call:
 
     def describe(self, request: Any, answer: Any) -> str:
         return f"{request} → {answer[0] if answer else 'nothing'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """A kind of step for tests that listens at a text."""
+
+    template: Template
+    kind: str = "ears"
+    effect: bool = False
+
+    @property
+    def refs(self) -> frozenset[str]:
+        return self.template.refs
+
+    def render(self, scope: Scope) -> str:
+        return self.template.render_text(scope)
+
+    def see(self, request: Any, answer: Sequence[Message]) -> Mapping[str, Any]:
+        return names_of(answer)
+
+    def complaint(self, request: Any, answer: Sequence[Message] | None) -> str:
+        return complaint(answer or ())
+
+    def excerpt(self, request: Any, answer: Sequence[Message] | None) -> tuple[str, str]:
+        return str(request), excerpt(answer or ())
+
+    def describe(self, request: Any, answer: Sequence[Message] | None) -> str:
+        return f"{request} → {'a message' if answer else 'nothing'}"
 
 
 def journey(*steps: Step, deadline_s: float = 60.0, vars: Mapping[str, str] | None = None, **more: Any) -> Journey:
@@ -115,6 +145,38 @@ def step(
     )
 
 
+def hears(
+    id: str,
+    at: str,
+    *,
+    expect: tuple[str, ...] = ("count == 1",),
+    save: Mapping[str, str] | None = None,
+    where: str | None = None,
+    knows: tuple[str, ...] = (),
+    within: float = 5.0,
+    after: str | None = None,
+    grace: float = 0.0,
+    settle: float = 0.0,
+    when: str | None = None,
+    addressed: bool = False,
+) -> Step:
+    """A step that listens."""
+    names = _names(knows)
+    offered = names | OFFERS
+    filtered = _COMPILER.compile(where, offered) if where else None
+    return Step(
+        id,
+        PLACE,
+        Ears(compile_template(_COMPILER, at, names)),
+        system="shop",
+        expect=tuple(_check(text, offered) for text in expect),
+        save=tuple((name, _COMPILER.compile(text, offered)) for name, text in (save or {}).items()),
+        when=_COMPILER.compile(when, names) if when else None,
+        within=Within(within, after, grace_s=grace),
+        hears=Hears(filtered, filtered.refs - OFFERS.keys() if filtered else frozenset(), settle, addressed),
+    )
+
+
 def together(id: str, *steps: Step, when: str | None = None) -> Step:
     """Steps side by side."""
     return Step(id, PLACE, None, together=steps, when=_COMPILER.compile(when, _names(())) if when else None)
@@ -144,11 +206,21 @@ class Answer:
     sent: bool = True
 
 
+Bus = Callable[[str, float], Sequence["tuple[float, Message | Gap | Trouble]"]]
+"""(where somebody listens, from when) → what comes there, each at its instant."""
+
+
+def message(content: str = "", at_s: float = 0.0, run: str = "ab" * 16, id: str = "") -> tuple[float, Message]:
+    """A message of the scripted run, or of another one, at an instant."""
+    return at_s, Message("events", (("x-correlation-id", run),), content.encode(), at_s, id)
+
+
 @dataclass
 class World:
     """Runs a transaction against a target in virtual time; a journal outlives the process."""
 
     target: Target
+    bus: Bus = lambda at, now_s: ()
     now_s: float = 0.0
     heap: list[tuple[float, int, Seen]] = field(default_factory=list)
     journal: list[Entry] = field(default_factory=list)
@@ -175,7 +247,8 @@ class World:
         """A new process reads the journal and pays."""
         self.heap.clear()
         self.now_s = self.now_s if at_s is None else max(self.now_s, at_s)
-        clean = owed(OpenRun("ab" * 16, tuple(self.journal)), journey, self.now_s, self.wall())
+        debts = debts_of(OpenRun("ab" * 16, tuple(self.journal)), journey)
+        clean = repaying(debts, self.now_s, self.wall())
         self.drive(clean, clean.drain(), None)
         return clean
 
@@ -202,6 +275,13 @@ class World:
                 self.push(Seen(act.id, act.at_s))
             case Note():
                 self.journal.append(act.entry)
+            case Arm():
+                heard = self.bus(act.request, self.now_s)
+                deaf = next((what for _, what in heard if isinstance(what, Trouble)), None)
+                first = Seen(act.id, self.now_s, None if deaf else Armed(act.request), deaf)
+                self.push(first)
+                for at_s, what in heard if deaf is None else ():
+                    self.push(Seen(act.id, at_s, what))
             case Do():
                 if act.intent is not None:
                     if not self.journal:

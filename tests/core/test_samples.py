@@ -42,7 +42,7 @@ def test_every_family_has_a_name_that_prometheus_takes():
 def test_before_the_first_run_nothing_claims_a_verdict():
     begun = starts(a_journey())
 
-    assert {start.family for start in begun}.isdisjoint({of.LAST_RUN, of.LAST_SUCCESS, of.CONSECUTIVE})
+    assert {start.family for start in begun}.isdisjoint({of.LAST_RUN, of.LAST_SUCCESS, of.CONSECUTIVE, of.TLS_EXPIRES})
     assert [start.labels[0] for start in begun if start.family is of.RUNS] == list(Outcome)
 
 
@@ -179,3 +179,17 @@ def test_a_cron_journey_states_no_interval():
 
     assert of.INTERVAL not in told
     assert of.ALERT_AFTER in told
+
+
+def test_the_first_certificate_to_expire_is_told_as_an_instant():
+    journey = a_journey()
+    plain = a_passed(journey)
+    looks = tuple(
+        Attempt(f"a#{days}", "GET /", 0, 1.0, timing=Timing(tls_expires_in_s=days * 86400.0)) for days in (30, 9)
+    )
+    secured = replace(plain, steps=(replace(plain.steps[0], attempts=looks), *plain.steps[1:]))
+
+    (told,) = the(after(secured, journey), of.TLS_EXPIRES)
+
+    assert abs(told.value - NOON.timestamp() - 9 * 86400) <= 100
+    assert not the(after(plain, journey), of.TLS_EXPIRES)

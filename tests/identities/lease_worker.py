@@ -8,19 +8,20 @@ import sys
 import time
 from pathlib import Path
 
-from synthmon.identities.pools import Account, Pool
-from synthmon.identities.sql_leases import SqliteLeases
+from synthmon.identities.open import open_leases
+from synthmon.identities.pools import Account, Leases, Pool
 
 POOL = Pool("clerks", tuple(Account(f"clerk-{number}", {}) for number in range(10)))
 
 
-async def main(folder: Path, worker: str, count: int) -> None:
-    leases = SqliteLeases(folder / "leases.db")
+async def main(store: str, folder: Path, worker: str, count: int) -> None:
+    leases = open_leases(store, folder / "pools.db")
     overlaps = await asyncio.gather(*(_lease_often(leases, folder, f"{worker}-{task}", count // 2) for task in "ab"))
+    await leases.aclose()
     print(count // 2 * 2, sum(overlaps))
 
 
-async def _lease_often(leases: SqliteLeases, folder: Path, run_id: str, count: int) -> int:
+async def _lease_often(leases: Leases, folder: Path, run_id: str, count: int) -> int:
     overlaps = had = 0
     while had < count:
         now = time.time()
@@ -42,4 +43,4 @@ async def _lease_often(leases: SqliteLeases, folder: Path, run_id: str, count: i
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])))

@@ -4,21 +4,32 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from synthmon.identities.pools import Account, Leases, MemoryLeases, Pool
-from synthmon.identities.sql_leases import LeasesUnavailable, SqliteLeases
+from synthmon.identities.open import open_leases
+from synthmon.identities.pools import Account, Leases, LeasesUnavailable, MemoryLeases, Pool
+from synthmon.identities.postgres_leases import PostgresLeases
+from synthmon.identities.sqlite_leases import SqliteLeases
 
 ROOT = Path(__file__).parents[2]
 POOL = Pool("clerks", (Account("anna", {"pin": "1"}), Account("ben", {"pin": "2"})), cooldown_s=30)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def leases(request: pytest.FixtureRequest, tmp_path: Path) -> Leases:
-    return MemoryLeases() if request.param == "memory" else SqliteLeases(tmp_path / "leases.db")
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+async def leases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Leases]:
+    match request.param:
+        case "memory":
+            opened = open_leases("memory:", None)
+        case "sqlite":
+            opened = open_leases("sqlite:///synthmon.db", tmp_path / "synthmon-journal.db")
+        case _:
+            opened = open_leases(request.getfixturevalue("postgres_url"), tmp_path / "synthmon-journal.db")
+    yield opened
+    await opened.aclose()
 
 
 async def test_two_runs_never_have_the_same_account(leases: Leases) -> None:
@@ -121,10 +132,30 @@ async def test_pools_do_not_see_each_other(leases: Leases) -> None:
     assert [row.run_id for row in await leases.held(POOL)] == ["r1"]
 
 
-async def test_leases_outlive_the_process_that_took_them(tmp_path: Path) -> None:
-    await SqliteLeases(tmp_path / "leases.db").lease(POOL, "r1", now=100, until=160)
+async def test_the_lease_store_is_the_one_that_the_history_has(tmp_path: Path) -> None:
+    beside = tmp_path / "synthmon-journal.db"
 
-    (row,) = await SqliteLeases(tmp_path / "leases.db").held(POOL)
+    on_postgres = open_leases("postgresql://me@127.0.0.1:1/none", beside)
+
+    assert isinstance(on_postgres, PostgresLeases)
+    assert isinstance(open_leases("sqlite:///synthmon.db", beside), SqliteLeases)
+    assert isinstance(open_leases("memory:", None), MemoryLeases)
+    await on_postgres.aclose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_leases_outlive_the_process_that_took_them(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = "sqlite:///synthmon.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    before = open_leases(store, tmp_path / "synthmon-journal.db")
+    assert await before.held(POOL) == ()
+    await before.lease(POOL, "r1", now=100, until=160)
+    await before.aclose()
+
+    after = open_leases(store, tmp_path / "synthmon-journal.db")
+    (row,) = await after.held(POOL)
+    await after.aclose()
 
     assert (row.account, row.run_id, row.fence, row.until, row.free_after, row.used) == ("anna", "r1", 1, 160, 190, 1)
 
@@ -134,14 +165,28 @@ async def test_a_store_that_cannot_be_opened_is_our_fault_and_says_so(tmp_path: 
         await SqliteLeases(tmp_path / "nowhere" / "leases.db").lease(POOL, "r1", 100, 160)
 
 
-def test_eight_processes_with_500_leases_each_from_a_pool_of_ten_never_overlap(tmp_path: Path) -> None:
-    script = str(Path(__file__).with_name("lease_worker.py"))
+async def test_a_database_that_does_not_answer_is_our_fault_and_its_password_is_not_told() -> None:
+    leases = PostgresLeases("postgresql://me:hunter2hunter2@127.0.0.1:1/none")
+
+    with pytest.raises(LeasesUnavailable, match=r"PostgreSQL 127\.0\.0\.1/none: .*Check that it runs") as told:
+        await leases.lease(POOL, "r1", 100, 160)
+
+    assert "hunter2" not in str(told.value)
+    await leases.aclose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.torture)])
+def test_eight_processes_that_lease_from_a_pool_of_ten_never_overlap(
+    kind: str, count: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = "sqlite:///synthmon.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    command = [sys.executable, str(Path(__file__).with_name("lease_worker.py")), store, str(tmp_path)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     workers = [
-        subprocess.Popen([sys.executable, script, str(tmp_path), str(number), "500"], env=env, stdout=subprocess.PIPE)
-        for number in range(8)
+        subprocess.Popen([*command, str(number), str(count)], env=env, stdout=subprocess.PIPE) for number in range(8)
     ]
 
-    told = [worker.communicate(timeout=120)[0] for worker in workers]
+    told = [worker.communicate(timeout=600)[0] for worker in workers]
 
-    assert [line.split() for line in told] == [[b"500", b"0"]] * 8
+    assert [line.split() for line in told] == [[str(count).encode(), b"0"]] * 8

@@ -1,42 +1,17 @@
 """Invented people: the same everywhere, never twice, never real."""
 
-import json
-import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from synthmon.identities.draws import namespace
+from synthmon.core.namespaces import namespace
 from synthmon.identities.fields import FIELDS, UnsafeField, country_of
 from synthmon.identities.invent import UNSAFE_PROVIDERS, check_fields, find_unsafe_fields, invent, offered
 from synthmon.identities.reserved import is_safe_iban, is_safe_nino, is_safe_ssn
 
-ROOT = Path(__file__).parents[2]
 RUN = "4bf92f3577b34da6a3ce929d0e0e4736"
 DOMAIN = "synthetic.example.com"
-
-PRINT_200 = """
-import json
-from synthmon.identities.invent import invent
-fields = ["name", "email", "phone", "address", "card", "iban", "company", "uuid", "password", "job", "color_name"]
-runs = [f"{n * 0x9E3779B97F4A7C15:032x}" for n in range(200)]
-print(json.dumps([invent(fields, run, "en_GB", "synthetic.example.com") for run in runs]))
-"""
-
-
-def test_the_same_run_gives_the_same_person_in_every_process() -> None:
-    def people(hash_seed: str) -> object:
-        env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-c", PRINT_200], env=env, capture_output=True, check=True, timeout=60)
-        return json.loads(done.stdout)
-
-    first, second = people("1"), people("4242")
-
-    assert first == second
-    assert len({person["email"] for person in first}) == 200  # type: ignore[attr-defined]
 
 
 def test_threads_do_not_mix_their_people() -> None:
@@ -62,16 +37,10 @@ def test_the_fields_asked_for_do_not_change_each_other() -> None:
     assert among["city"] == alone["city"]
 
 
-def test_a_hundred_thousand_runs_never_share_an_email() -> None:
-    emails = {invent(["email"], f"{n:032x}", "en_GB", DOMAIN)["email"] for n in range(100_000)}
-
-    assert len(emails) == 100_000
-
-
 def test_the_email_carries_the_run_and_fits_a_mail_box() -> None:
     for locale in ("en_GB", "de_DE", "es_ES", "ja_JP", "th_TH"):
         local, _, domain = invent(["email"], RUN, locale, DOMAIN)["email"].partition("@")
-        assert namespace(RUN) in local
+        assert namespace(RUN, "", "") in local.split("@")[0]
         assert len(local) <= 64  # RFC 5321 4.5.3.1.1
         assert local.isascii()
         assert domain == DOMAIN
@@ -174,14 +143,3 @@ def test_every_field_has_a_value_in_every_locale_that_does_not_refuse_it() -> No
         person = invent([field for field in FIELDS if field not in refused], RUN, locale, DOMAIN)
         assert all(person.values())
         assert person["country"] == country_of(locale)
-
-
-def test_nothing_invented_in_twenty_locales_is_unsafe() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.identities.unsafe_values", "--ids", "40"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "800 people, 20 locales, 360 phones" in done.stdout
-    assert "unsafe values: 0 {}" in done.stdout

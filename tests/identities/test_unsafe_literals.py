@@ -5,7 +5,7 @@ Keys are put together here so that no scanner mistakes this file for a leak.
 
 import secrets
 import uuid
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -201,6 +201,6 @@ def test_a_long_hostile_text_is_read_in_linear_time(piece: str) -> None:
 
 
 def _seconds(text: str) -> float:
-    began = perf_counter()
+    began = thread_time()
     find_unsafe_literals(text + "@")
-    return perf_counter() - began
+    return thread_time() - began

@@ -1,12 +1,15 @@
 """YAML without its traps: what looks like text is text, and nothing but a problem comes of a bad file."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthmon.language.documents import LARGEST_BYTES, read
-
-_DEEP = 100_000
+from synthmon.language.documents import MOST_DOCUMENTS, read
+from tests.language.yaml_bombs import BOMBS
 
 
 def test_scalars_follow_the_core_schema_of_yaml_1_2() -> None:
@@ -68,35 +71,6 @@ def test_an_alias_stands_for_its_anchor() -> None:
     assert document.marks.value(("b", "k")).line == 1
 
 
-BOMBS = {
-    "aliases": "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
-    + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
-    "aliases of maps": "a0: &a0 {k: v}\n"
-    + "".join(f"a{i}: &a{i} {{l: *a{i - 1}, r: *a{i - 1}}}\n" for i in range(1, 30)),
-    "an anchor inside itself": "a: &a [*a]",
-    "lists": "[" * _DEEP,
-    "closed lists": "[" * _DEEP + "]" * _DEEP,
-    "maps": "{" * _DEEP,
-    "keys": "? " * _DEEP,
-    "dashes": "- " * _DEEP,
-    "colons": "a: " * _DEEP,
-    "both": "[{" * _DEEP,
-    "anchors": "&" * _DEEP,
-    "tags": "!" * _DEEP,
-    "python tag": "a: !!python/object/apply:os.system [id]",
-    "quotes": '"' * _DEEP + "x",
-    "many keys": "\n".join(f"k{i}: {i}" for i in range(60_000)),
-    "many items": "[" + "1," * 300_000 + "]",
-    "a long number": "a: " + "9" * 900_000,
-    "a large number": "a: 1e999999",
-    "binary digits": "a: 0x" + "f" * 900_000,
-    "too large": "a: " + "x" * LARGEST_BYTES,
-    "indentation": "\n".join(" " * i + "a:" for i in range(1_300)),
-    "control characters": "a: \x00\x01\x07",
-    "surrogate": "a: \ud800",
-}
-
-
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_with_a_place_and_a_remedy(name: str) -> None:
     documents, problems = read("bomb.yaml", BOMBS[name])
@@ -104,6 +78,70 @@ def test_a_bomb_is_refused_with_a_place_and_a_remedy(name: str) -> None:
     assert documents == ()
     assert problems
     assert all(p.place.file == "bomb.yaml" and p.fault and p.remedy for p in problems)
+
+
+def test_no_bomb_takes_long_or_much() -> None:
+    assert len(BOMBS) >= 40
+
+    told = subprocess.run([sys.executable, "-m", "tests.language.yaml_bombed"], capture_output=True, check=True).stdout
+
+    seen = json.loads(told)
+    assert {name for name in BOMBS if not seen[name]["refused"]} == set()
+    # of this process's own time, which a busy machine stretches somewhat as well; a quiet one needs under 150 ms
+    assert {name: took for name in BOMBS if (took := seen[name]["took_ms"]) > 600} == {}
+    assert {name: grown for name in BOMBS if (grown := seen[name]["grown_bytes"]) > 64 << 20} == {}
+
+
+def test_a_file_of_many_documents_is_read_up_to_its_limit() -> None:
+    documents, problems = read("f.yaml", "--- a\n" * MOST_DOCUMENTS)
+
+    assert (len(documents), problems) == (MOST_DOCUMENTS, ())
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("n", "n"), ("N", "N"), ("y", "y"), ("no", "no"), ("Off", "Off"), ("oN", "oN"), ("YES", "YES"),
+        ("190:20:30", "190:20:30"), ("22:22", "22:22"), ("-1:30", "-1:30"), ("1:30.5", "1:30.5"),
+        ("2001-12-14t21:59:43.10-05:00", "2001-12-14t21:59:43.10-05:00"), ("2001-12-14", "2001-12-14"),
+        ("685_230", "685_230"), ("0b1010", "0b1010"), ("-0b1", "-0b1"), ("0x_1", "0x_1"), ("1__0.5", "1__0.5"),
+        ("+0x1F", "+0x1F"), ("0o8", "0o8"), ("=", "="), ("<<", "<<"), ("1e", "1e"), ("1.e3", 1000.0), (".5", 0.5),
+        ("+12", 12), ("-0", 0), ("tRUE", "tRUE"), ("nULL", "nULL"), ("~x", "~x"), ("1,000", "1,000"),
+        ("1.2.3", "1.2.3"), ("0xdeadbeefg", "0xdeadbeefg"), ("infinity", "infinity"), ("nan", "nan"),
+        ("e5", "e5"), ("12e03", 12000.0), ("...x", "...x"), ("3.", 3.0), ("+.5", 0.5), ("١٢", "١٢"),
+    ],
+)  # fmt: skip
+def test_nothing_of_yaml_1_1_turns_a_text_into_something_else(written: str, read_as: object) -> None:
+    (document,), problems = read("f.yaml", f"a: {written}\n")
+
+    assert problems == ()
+    assert (document.tree["a"], type(document.tree["a"])) == (read_as, type(read_as))
+
+
+def test_a_merge_key_merges_nothing() -> None:
+    (document,), problems = read("f.yaml", "a: &a {x: 1}\nb:\n  <<: *a\n")
+
+    assert problems == ()
+    assert document.tree["b"] == {"<<": {"x": 1}}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_key_that_stands_twice_anywhere_is_refused(data: st.DataObject) -> None:
+    keys = st.sampled_from(["a", "b", "c d", "é", "x-y", "k" * 40])
+    leaf = st.sampled_from(["1", "x", "'q'", "[]", "{}", "null"])
+    key, depth = data.draw(keys), data.draw(st.integers(0, 6))
+    spelled = [key, f'"{key}"', f"'{key}'"]
+    between = "".join(f"n{n}: {data.draw(leaf)}, " for n in range(data.draw(st.integers(0, 4))))
+    first, second = data.draw(st.sampled_from(spelled)), data.draw(st.sampled_from(spelled))
+    text = f"{{{first}: {data.draw(leaf)}, {between}{second}: 2}}"
+    for n in range(depth):
+        text = f"[{text}]" if data.draw(st.booleans()) else f"{{w{n}: {text}}}"
+
+    documents, problems = read("f.yaml", f"top: {text}\n")
+
+    assert documents == ()
+    assert [problem.code for problem in problems] == ["duplicate-key"]
 
 
 @pytest.mark.parametrize(

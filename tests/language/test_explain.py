@@ -9,12 +9,12 @@ from jsonschema import Draft202012Validator
 
 from synthmon.core.functions import CATALOGUE
 from synthmon.language.codes import CODES
+from synthmon.language.connections import find_connections
 from synthmon.language.documents import read
 from synthmon.language.explain import PLACES, NoTopic, explain
 from synthmon.language.json_schema import json_schema, settings_json_schema
 from synthmon.language.kinds import find_kinds
-from synthmon.language.load import load_text
-from synthmon.language.settings import Settings
+from synthmon.language.load import load, load_text
 from tests.language.paths import GOOD, SETTINGS, SHIPPED
 
 PROBES = [*GOOD, *(path for path in sorted(SHIPPED.glob("*.yaml")) if path.name != "synthmon.yaml")]
@@ -54,11 +54,25 @@ def test_every_kind_is_explained_with_its_keys_and_names(word: str) -> None:
 
 @pytest.mark.parametrize("word", sorted(find_kinds()))
 def test_the_sample_of_every_manual_loads(word: str) -> None:
+    settings = load([], [SETTINGS], environ={}).settings
     samples = re.findall(r"```yaml\n(.*?)```", find_kinds()[word].kind.manual, re.DOTALL)
 
     assert samples
     for sample in samples:
-        assert load_text(sample, "manual.yaml", Settings()).errors == ()
+        assert load_text(sample, "manual.yaml", settings).errors == ()
+
+
+@pytest.mark.parametrize("word", sorted(find_connections()))
+def test_the_sample_of_every_connection_loads_and_its_manual_tells_its_keys(word: str, tmp_path: Path) -> None:
+    kind = find_connections()[word].kind
+    samples = re.findall(r"```yaml\n(.*?)```", kind.manual, re.DOTALL)
+
+    assert samples
+    for sample in samples:
+        (tmp_path / "synthmon.yaml").write_text(sample)
+        assert load([], [tmp_path / "synthmon.yaml"], environ={}).errors == ()
+    page = explain(word)
+    assert all(name in page for name in kind.keys.model_json_schema()["properties"])
 
 
 def test_a_misspelt_topic_is_answered_with_what_was_meant() -> None:

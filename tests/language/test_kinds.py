@@ -55,6 +55,9 @@ class EchoKind:
 
     word = "echo"
     manual = "`echo` says something and hears it."
+    extra = ""
+    library = ""
+    via = "system"
     keys = EchoKeys
     offers: Mapping[str, str] = {"heard": "string"}
 
@@ -114,6 +117,19 @@ def test_it_is_in_the_manual_and_in_the_schema() -> None:
     validator = Draft202012Validator(json_schema(kinds))
     assert validator.is_valid({"journey": "a", "every": "1m", "steps": [step]})
     assert not validator.is_valid({"journey": "a", "every": "1m", "steps": [{**step, "lod": True}]})
+
+
+def test_a_library_that_is_not_installed_is_told_at_load_with_the_command(tmp_path: Path) -> None:
+    class Needy(EchoKind):
+        extra = "echo"
+        library = "synthmon_echo_library"
+
+    (tmp_path / "echo.yaml").write_text(JOURNEY.format(check='heard == "a"'))
+
+    loaded = load([tmp_path / "echo.yaml"], [SETTINGS], {**find_kinds(), **merge_kinds([Needy()])}, environ={})
+
+    (problem,) = loaded.problems
+    assert (problem.code, problem.remedy) == ("missing-extra", "pip install 'synthmon[echo]'.")
 
 
 def _load(folder: Path, text: str) -> Loaded:

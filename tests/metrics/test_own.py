@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from synthmon.core.debt_budget import DebtBudget
 from synthmon.metrics.own import Own
 
 
@@ -22,7 +23,7 @@ def test_the_daemon_says_how_it_is(openmetrics):
     own.lagged(0.001, 0.2)
     own.scheduled(3)
     own.started(-0.001)
-    own.owes(2, 30)
+    own.owes(DebtBudget({"": 2, "shop": 2}, {"": 5, "shop": 1}), 30)
     own.paused(1)
     own.unsaved()
     own.watch_running(lambda: 7)
@@ -56,6 +57,17 @@ def test_the_daemon_says_how_it_is(openmetrics):
         "synthmon_runs_in_progress": 7,
     }
     assert samples["synthmon_build_info"].labels["version"] == "1.2.3"
+
+
+def test_too_many_debts_are_told_by_system_and_for_all_of_them():
+    own = Own("1")
+    own.owes(DebtBudget({"": 3, "shop": 3}, {"": 2, "shop": 5, "bank": 0, "gone": 1}), 0)
+    own.owes(DebtBudget({"": 3, "shop": 3}, {"": 2, "shop": 2, "bank": 0}), 0)
+
+    families = parse_text(own.render(False).decode())
+    samples = [one for family in families for one in family.samples if one.name == "synthmon_debts_over_budget"]
+
+    assert {one.labels["system"]: one.value for one in samples} == {"": 1, "shop": 1, "bank": 0}
 
 
 def test_a_load_with_errors_is_no_success():

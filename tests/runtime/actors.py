@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from synthmon.core.door import Door, Envelope, Trouble
 from synthmon.core.history import History
 from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
+from synthmon.core.kinds import Kind
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
+from synthmon.core.secrets import Vault
 from synthmon.identities.pools import MemoryLeases
 from synthmon.language.settings import Settings
 from synthmon.runtime.instants import Clock
@@ -33,6 +35,9 @@ class CallKind:
     ask: Ask
     word: str = "call"
     manual: str = ""
+    extra: str = ""
+    library: str = ""
+    via: Literal["system", "connection", "nothing"] = "system"
     keys: Any = None
     offers: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,6 +62,9 @@ class NoDoor:
         raise AssertionError("nothing goes out here")
 
     async def aclose(self) -> None:
+        return None
+
+    def withdraw(self) -> None:
         return None
 
     def redact(self, text: str) -> str:
@@ -87,16 +95,17 @@ def make_stage(
     journal: Journal | None = None,
     history: History | None = None,
     tell: Callable[[Record, Journey], None] | None = None,
+    kind: Kind | None = None,
 ) -> Stage:
-    """A runner over memory stores."""
+    """A runner over memory stores; `kind` performs the calls instead of a `CallKind`."""
     settings = settings or Settings()
     told: list[Record] = []
     lent = Lent(
         settings,
-        {"call": CallKind(ask)},
+        {"call": kind or CallKind(ask)},
         lambda *_: NoDoor(),
         People(settings.identities, MemoryLeases()),
-        {},
+        lambda: Vault({}),
         Sessions(),
     )
     kept_journal, kept_history = journal or MemoryJournal(), history or MemoryHistory()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,110 +18,10 @@ from synthmon.core.secrets import Vault
 from synthmon.runtime.doors import Doors
 from synthmon.runtime.outbound.guard import Refused, guard_of
 from synthmon.runtime.outbound.stamps import Address
-from tests.runtime.door_servers import ENVELOPE, RUN, Target, answered, door_to, names, shop, talking, troubled
+from tests.runtime.door_forms import FORMS, TRAPS
+from tests.runtime.door_servers import ENVELOPE, RUN, Target, answered, door_to, shop, talking, troubled
 
 TRANSPORTS = ("stock", "wire")
-
-FORMS = {
-    "loopback": "http://127.0.0.1/",
-    "loopback, end of the range": "http://127.255.255.254/",
-    "loopback, a trailing dot": "http://127.0.0.1./",
-    "loopback, decimal": "http://2130706433/",
-    "loopback, hex": "http://0x7f000001/",
-    "loopback, hex in capitals": "http://0X7F000001/",
-    "loopback, hex by parts": "http://0x7f.0x0.0x0.0x1/",
-    "loopback, octal": "http://017700000001/",
-    "loopback, octal by parts": "http://0177.0.0.01/",
-    "loopback, octal with many zeros": "http://0000000177.0.0.1/",
-    "loopback, two parts": "http://127.1/",
-    "loopback, three parts": "http://127.0.1/",
-    "loopback, mixed bases": "http://0x7f.1/",
-    "loopback, mixed bases of three": "http://0177.0x0.1/",
-    "loopback, full-width digits": "http://１２７.０.０.１/",
-    "loopback, circled digits": "http://①②⑦.⓪.⓪.①/",
-    "loopback, ideographic full stops": "http://127。0。0。1/",
-    "loopback, percent-encoded": "http://%31%32%37.0.0.1/",
-    "localhost": "http://localhost/",
-    "localhost in capitals": "http://LOCALHOST/",
-    "localhost with a dot": "http://localhost./",
-    "localhost below": "http://anything.localhost/",
-    "localhost.localdomain": "http://localhost.localdomain/",
-    "ip6-localhost": "http://ip6-localhost/",
-    "zero": "http://0/",
-    "unspecified": "http://0.0.0.0/",
-    "unspecified, hex": "http://0x0/",
-    "this network": "http://0.1.2.3/",
-    "IPv6 loopback": "http://[::1]/",
-    "IPv6 loopback in full": "http://[0:0:0:0:0:0:0:1]/",
-    "IPv6 unspecified": "http://[::]/",
-    "IPv6 mapped loopback": "http://[::ffff:127.0.0.1]/",
-    "IPv6 mapped loopback, hex": "http://[::ffff:7f00:1]/",
-    "IPv6 mapped in full": "http://[0:0:0:0:0:ffff:127.0.0.1]/",
-    "IPv6 compatible loopback": "http://[::127.0.0.1]/",
-    "IPv6 mapped metadata": "http://[::ffff:169.254.169.254]/",
-    "IPv6 mapped metadata, hex": "http://[::ffff:a9fe:a9fe]/",
-    "IPv6 6to4 of loopback": "http://[2002:7f00:1::]/",
-    "IPv6 6to4 of metadata": "http://[2002:a9fe:a9fe::]/",
-    "IPv6 NAT64 of metadata": "http://[64:ff9b::a9fe:a9fe]/",
-    "IPv6 NAT64 of loopback": "http://[64:ff9b::127.0.0.1]/",
-    "IPv6 local NAT64 of metadata": "http://[64:ff9b:1::a9fe:a9fe]/",
-    "IPv6 Teredo of loopback": "http://[2001:0:7f00:1::]/",
-    "IPv6 ISATAP of loopback": "http://[2001:db8::5efe:7f00:1]/",
-    "IPv6 link-local": "http://[fe80::1]/",
-    "IPv6 link-local with a zone": "http://[fe80::1%25eth0]/",
-    "IPv6 unique local": "http://[fd12:3456:789a::1]/",
-    "IPv6 site-local": "http://[fec0::1]/",
-    "IPv6 multicast": "http://[ff02::1]/",
-    "IPv6 metadata of AWS": "http://[fd00:ec2::254]/",
-    "metadata": "http://169.254.169.254/latest/meta-data/",
-    "metadata, decimal": "http://2852039166/",
-    "metadata, hex": "http://0xa9fea9fe/",
-    "metadata, octal": "http://0251.0376.0251.0376/",
-    "metadata, three parts": "http://169.254.43518/",
-    "metadata of ECS": "http://169.254.170.2/",
-    "metadata of Alibaba": "http://100.100.100.200/",
-    "metadata of Azure's host": "http://168.63.129.16/",
-    "metadata of Oracle": "http://192.0.0.192/",
-    "metadata by name": "http://metadata.google.internal/",
-    "link-local": "http://169.254.1.1/",
-    "private 10": "http://10.0.0.1/",
-    "private 10, short": "http://10.1/",
-    "private 172": "http://172.16.0.1/",
-    "private 172, end": "http://172.31.255.255/",
-    "private 192": "http://192.168.0.1/",
-    "carrier-grade NAT": "http://100.64.0.1/",
-    "benchmark": "http://198.18.0.1/",
-    "documentation": "http://192.0.2.1/",
-    "multicast": "http://224.0.0.1/",
-    "reserved": "http://240.0.0.1/",
-    "broadcast": "http://255.255.255.255/",
-    "a name in a user": "http://shop.test@127.0.0.1/",
-    "a name in a user and password": "http://shop.test:80@127.0.0.1/",
-    "a user at the allowed name": "http://evil.test@shop.test/",
-    "a backslash before the user": "http://127.0.0.1\\@shop.test/",
-    "a fragment that looks like a host": "http://127.0.0.1#@shop.test/",
-    "a question that looks like a host": "http://127.0.0.1?@shop.test/",
-    "the allowed name as a prefix": "http://shop.test.evil.test/",
-    "the allowed name as a suffix": "http://evilshop.test/",
-    "a name that leads to loopback": "http://loop.shop.test/",
-    "a name that leads to metadata": "http://meta.shop.test/",
-    "a name that leads to a private network": "http://ten.shop.test/",
-    "a name that leads to mapped loopback": "http://mapped.shop.test/",
-    "file": "file:///etc/passwd",
-    "gopher": "gopher://127.0.0.1:6379/_INFO",
-    "ftp": "ftp://127.0.0.1/",
-    "a URL without a scheme": "//127.0.0.1/",
-}
-TRAPS = names(
-    {
-        "loop.shop.test": "127.0.0.1",
-        "meta.shop.test": ["169.254.169.254"],
-        "ten.shop.test": ["10.0.0.7", "fd00::7"],
-        "mapped.shop.test": ["::ffff:127.0.0.1"],
-        "shop.test": ["127.0.0.1"],
-        "localhost": ["127.0.0.1"],
-    }
-)
 
 
 @pytest.fixture
@@ -186,6 +88,28 @@ async def test_a_name_that_answers_differently_the_second_time_never_reaches_the
 
     assert trap.connections == 0
     assert honest.connections == 100  # every other run asked the resolver once, and was led into the trap's address
+
+
+@pytest.mark.platform_limit("nft")
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_kernel_counts_no_packet_to_an_address_outside_of_the_allow_list(transport: str) -> None:
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-m", "tests.runtime.door_packets", transport],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+
+    told = json.loads(done.stdout)
+    refused = {str(Reason.EGRESS_BLOCKED), str(Reason.EXPRESSION), str(Reason.BAD_ANSWER)}
+    through = {form for form, reasons in told["forms"].items() if not refused.issuperset(reasons)}
+    assert through == {"a URL without a scheme"}  # a path of the allowed server, for a step
+    assert told["packets"]["other"] == 0
+    assert told["packets"]["allowed"] > len(
+        FORMS
+    )  # each form was asked for once behind a redirect of the allowed server
+    assert told["rebinding"] == 100
+    assert told["after"] == 1  # the counter would have seen one
 
 
 def test_an_address_in_the_allow_list_allows_itself_and_nothing_beside_it() -> None:

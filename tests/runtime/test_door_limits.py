@@ -1,15 +1,12 @@
-"""What no target can do to us, and what we never do to a target: bombs, byte drips, rates, concurrency."""
+"""What no target can do to us, and what we never do to a target: byte drips, sizes, rates, concurrency."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 import json
-import subprocess
-import sys
 import time
 import zlib
-from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
@@ -22,7 +19,6 @@ from synthmon.runtime.outbound.door import Sizes
 from tests.runtime.door_servers import (
     ENVELOPE,
     RUN,
-    Talk,
     Target,
     answer,
     answered,
@@ -35,7 +31,6 @@ from tests.runtime.door_servers import (
 
 TRANSPORTS = ("stock", "wire")
 GET = HttpRequest("GET", "/")
-BOMBS = ("gzip", "gzip of gzip", "deflate", "bare deflate", "endless chunks", "large", "200 kB header", "5,000 × 1xx")
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -71,22 +66,6 @@ async def test_the_limit_holds_over_all_hops_of_a_redirect_together() -> None:
 
     assert trouble.reason is Reason.TIMEOUT
     assert time.monotonic() - began_s < 0.75
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_no_bomb_costs_much_memory_and_each_is_named(transport: str) -> None:
-    talks = await asyncio.to_thread(lambda: [_bombing(bomb) for bomb in BOMBS])
-    async with AsyncExitStack() as servers:
-        ports = [str(await servers.enter_async_context(talking(talk))) for talk in talks]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.runtime.door_bombed", transport, *ports, stdout=subprocess.PIPE
-        )
-        told, _ = await process.communicate()
-
-    seen = dict(zip(BOMBS, json.loads(told), strict=True))
-    assert {bomb: each["reason"] for bomb, each in seen.items()} == dict.fromkeys(BOMBS, Reason.TOO_LARGE)
-    assert max(each["grown_bytes"] for each in seen.values()) <= 16 * 1024 * 1024
-    assert max(each["took_s"] for each in seen.values()) <= 2.5  # on cores that are shared; 1 s on a quiet machine
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -240,49 +219,3 @@ async def test_a_place_is_given_back_whatever_happened() -> None:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         assert troubled(await door.http(GET, ENVELOPE)).reason is Reason.NO_ANSWER
-
-
-def _bombing(bomb: str) -> Talk:
-    """Made before the server starts: packing 256 MB takes a second."""
-    match bomb:
-        case "gzip":
-            sent = answer(_packed(16 + 15), 200, "text/plain", "Content-Encoding: gzip")
-        case "gzip of gzip":
-            packed = gzip.compress(_packed(16 + 15))
-            assert len(packed) < 2000
-            sent = answer(packed, 200, "text/plain", "Content-Encoding: gzip, gzip")
-        case "deflate" | "bare deflate":
-            sent = answer(_packed(15 if bomb == "deflate" else -15), 200, "text/plain", "Content-Encoding: deflate")
-        case "200 kB header":
-            sent = answer(b"{}", 200, "text/plain", "X-Long: " + "x" * 200_000)
-        case "5,000 × 1xx":
-            sent = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 5000 + answer(b"{}")
-        case "endless chunks":
-            sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        case _:
-            sent = b"HTTP/1.1 200 OK\r\nContent-Length: 268435456\r\n\r\n"
-
-    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(sent)
-        if bomb == "endless chunks":
-            await _forever(writer, b"10000\r\n" + b"x" * 65536 + b"\r\n")
-        if bomb == "large":
-            await _forever(writer, b"x" * 65536)
-        await writer.drain()
-        await reader.read()  # until the door hangs up
-
-    return drop
-
-
-async def _forever(writer: asyncio.StreamWriter, piece: bytes) -> None:
-    while True:
-        writer.write(piece)
-        await writer.drain()
-
-
-def _packed(wbits: int) -> bytes:
-    """256 MB of nothing."""
-    packer = zlib.compressobj(9, wbits=wbits)
-    block = bytes(1024 * 1024)
-    return b"".join(packer.compress(block) for _ in range(256)) + packer.flush()

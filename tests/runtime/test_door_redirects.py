@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,16 +144,20 @@ async def test_no_proxy_and_no_netrc_of_the_environment_is_used(
 ) -> None:
     canary, target = Target(), Target()
     async with talking(canary.talk) as canary_port, talking(target.talk) as port:
-        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        for name in ("http_proxy", "https_proxy", "all_proxy", "socks_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{canary_port}")
-        monkeypatch.setenv("no_proxy", "")
+            monkeypatch.setenv(name.upper(), f"http://127.0.0.1:{canary_port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "")
         netrc = tmp_path / "netrc"
         netrc.write_text("machine 127.0.0.1 login me password hunter22\n")
         monkeypatch.setenv("NETRC", str(netrc))
         async with door_to(shop(port, transport=transport)) as door:
             answered(await door.http(HttpRequest("GET", "/"), ENVELOPE))
+        async with door_to(shop(f"https://127.0.0.1:{port}", transport=transport)) as door:
+            troubled(await door.http(HttpRequest("GET", "/"), replace(ENVELOPE, timeout_s=1)))  # it speaks no TLS
 
-    assert canary.connections == 0
+    assert (canary.connections, target.connections) == (0, 2)
     assert "authorization" not in target.heard[0].headers
 
 

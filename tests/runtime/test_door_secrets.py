@@ -11,7 +11,6 @@ import pytest
 
 from synthmon.core.door import HttpRequest
 from synthmon.core.secrets import Vault, compose, seal
-from synthmon.runtime.outbound.redaction import Redactor
 from tests.runtime.door_servers import ENVELOPE, Target, answered, door_to, shop, talking, troubled
 
 NASTY = 'p"a\\s/s &?=é+%'
@@ -84,9 +83,9 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_blotted_out_in_every_form(form: str) -> None:
-    redactor = Redactor(Vault({"secret.token": NASTY, "secret.other": "another-value"}))
+    vault = Vault({"secret.token": NASTY, "secret.other": "another-value"})
 
-    shown = redactor.redact(f"before {FORMS[form]} after another-value.")
+    shown = vault.redact(f"before {FORMS[form]} after another-value.")
 
     inner = base64.b64encode(NASTY.encode()).decode()[2:-4]
     assert "•••" in shown
@@ -98,9 +97,8 @@ def test_a_secret_is_blotted_out_in_every_form(form: str) -> None:
 
 def test_what_the_run_learns_is_blotted_out_as_well() -> None:
     vault = Vault({})
-    redactor = Redactor(vault)
-    assert redactor.redact("learned-token-1") == "learned-token-1"
+    assert vault.redact("learned-token-1") == "learned-token-1"
 
     vault.keep(compose("new", "learned-token-1"))
 
-    assert redactor.redact("learned-token-1") == "•••"
+    assert vault.redact("learned-token-1") == "•••"

@@ -2,89 +2,177 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from synthmon.core.intents import Claim
+import pytest
+
+from synthmon.core.intents import Claim, Journal
 from synthmon.core.journey import Every
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
 from synthmon.core.slots import next_slot
-from synthmon.runtime.holes import find_holes
+from synthmon.runtime.holes import Closed, close_holes, close_the_deads
 from synthmon.store.journal_memory import MemoryJournal
+from synthmon.store.journal_sqlite import SqliteJournal
 from synthmon.store.memory import MemoryHistory
 from tests.core.scripted import journey, step
 
 PROBE = journey(step("read", "GET /a"))
 NAME, NOW = PROBE.name, datetime(2026, 3, 1, 12, tzinfo=UTC)
 FIRST = next_slot(Every(60), NAME, NOW - timedelta(minutes=10))
+RUN = "f" * 32
 
 
 def slot(n: int) -> datetime:
     return FIRST + timedelta(minutes=n)
 
 
+def claim(n: int, run_id: str = RUN) -> Claim:
+    return Claim(NAME, slot(n), "", run_id, slot(n) - timedelta(seconds=1))
+
+
 async def passed(history: MemoryHistory, n: int) -> None:
     await history.save([Record(NAME, slot(n), Outcome.PASSED, Reason.NONE, run_id=f"{n:032x}", started=slot(n))])
 
 
+async def find(journal: Journal, history: MemoryHistory, now: datetime) -> tuple[Sequence[Closed], Sequence[Closed]]:
+    return await close_holes({NAME: PROBE}, journal, history, "", now)
+
+
+@pytest.fixture
+async def dead(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    """The journal of a process that dies with `aclose`; `ours` is the one that comes after it or lives beside it."""
+    journal = SqliteJournal(tmp_path / "journal.db", ballast_bytes=0)
+    yield journal
+    await journal.aclose()
+
+
+@pytest.fixture
+async def ours(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    journal = SqliteJournal(tmp_path / "journal.db", ballast_bytes=0)
+    yield journal
+    await journal.aclose()
+
+
 async def test_a_new_journey_has_no_hole() -> None:
-    assert await find_holes({NAME: PROBE}, MemoryJournal(), MemoryHistory(), "", NOW, alone=True) == ([], [])
+    assert await find(MemoryJournal(), MemoryHistory(), NOW) == ([], [])
 
 
 async def test_the_slots_that_nobody_was_there_for_are_one_record_that_ends_where_the_gap_ends() -> None:
     history = MemoryHistory()
     await passed(history, 0)
 
-    closed, (gap,) = await find_holes({NAME: PROBE}, MemoryJournal(), history, "", slot(4), alone=True)
+    closed, ((_, gap),) = await find(MemoryJournal(), history, slot(4))
 
     assert (closed, gap.outcome, gap.reason, gap.slots, gap.slot) == ([], Outcome.MISSED, Reason.DOWN, 4, slot(4))
 
 
 async def test_a_second_start_does_not_tell_the_same_gap_again() -> None:
-    history = MemoryHistory()
+    history, journal = MemoryHistory(), MemoryJournal()
     await passed(history, 0)
-    _, gaps = await find_holes({NAME: PROBE}, MemoryJournal(), history, "", slot(4), alone=True)
-    await history.save(gaps)
+    _, ((claims, first),) = await find(journal, history, slot(4))
+    await history.save([first])
+    await journal.release(claims)
 
-    _, (gap,) = await find_holes({NAME: PROBE}, MemoryJournal(), history, "", slot(6), alone=True)
+    _, ((_, gap),) = await find(journal, history, slot(6))
 
     assert (gap.slots, gap.slot) == (2, slot(6))
+
+
+async def test_of_two_that_start_at_once_one_tells_the_gap(dead: SqliteJournal, ours: SqliteJournal) -> None:
+    history = MemoryHistory()
+    await passed(history, 0)
+
+    (_, first), (_, second) = await asyncio.gather(find(dead, history, slot(4)), find(ours, history, slot(4)))
+
+    assert [gap.slots for _, gap in (*first, *second)] == [4]
+
+
+async def test_a_slot_of_the_gap_that_another_daemon_runs_meanwhile_is_left_to_it() -> None:
+    history = MemoryHistory()
+    await passed(history, 0)
+
+    class Late(MemoryJournal):
+        async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
+            await self.claim(claim(4))  # the other daemon is quicker
+            return await super().claim_each(claims)
+
+    _, ((_, gap),) = await find(Late(), history, slot(4))
+
+    assert (gap.slots, gap.slot) == (3, slot(1))
 
 
 async def test_a_claimed_slot_without_a_record_was_interrupted_and_is_not_part_of_the_gap() -> None:
     history, journal = MemoryHistory(), MemoryJournal()
     await passed(history, 0)
-    await journal.claim(Claim(NAME, slot(1), "", "f" * 32, slot(1)))
+    await journal.claim(claim(1))
 
-    ((claim, record),), (gap,) = await find_holes({NAME: PROBE}, journal, history, "", slot(3), alone=True)
+    ((claims, record),), ((_, gap),) = await find(journal, history, slot(3))
 
-    assert (claim.slot, record.outcome, record.reason) == (slot(1), Outcome.UNKNOWN, Reason.INTERRUPTED)
+    assert (claims, record.outcome, record.reason) == ([claim(1)], Outcome.UNKNOWN, Reason.INTERRUPTED)
     assert (gap.slots, gap.slot) == (2, slot(3))
 
 
 async def test_a_slot_that_was_claimed_early_and_had_not_come_is_missed() -> None:
     journal = MemoryJournal()
-    await journal.claim(Claim(NAME, slot(5), "", "f" * 32, slot(5) - timedelta(seconds=1)))
+    await journal.claim(claim(5))
 
-    ((_, record),), _ = await find_holes(
-        {NAME: PROBE}, journal, MemoryHistory(), "", slot(5) - timedelta(seconds=0.5), alone=True
-    )
+    ((_, record),), _ = await find(journal, MemoryHistory(), slot(5) - timedelta(seconds=0.5))
 
     assert (record.outcome, record.reason) == (Outcome.MISSED, Reason.PREPARED)
 
 
 async def test_the_claims_of_another_location_are_left_alone() -> None:
     journal = MemoryJournal()
-    await journal.claim(Claim(NAME, slot(1), "eu", "f" * 32, slot(1)))
+    await journal.claim(Claim(NAME, slot(1), "eu", RUN, slot(1)))
 
-    assert await find_holes({NAME: PROBE}, journal, MemoryHistory(), "us", NOW, alone=True) == ([], [])
+    assert await close_holes({NAME: PROBE}, journal, MemoryHistory(), "us", NOW) == ([], [])
 
 
-async def test_who_is_not_alone_leaves_a_young_claim_to_the_process_that_may_be_running_it() -> None:
-    journal = MemoryJournal()
-    await journal.claim(Claim(NAME, slot(1), "", "f" * 32, slot(1)))
+async def test_what_another_process_claimed_is_closed_when_that_one_is_dead_and_not_before(
+    dead: SqliteJournal, ours: SqliteJournal
+) -> None:
+    await dead.claim(claim(1))
+    history = MemoryHistory()
+    await passed(history, 1)
 
-    young, _ = await find_holes({NAME: PROBE}, journal, MemoryHistory(), "", slot(2), alone=False)
-    old, _ = await find_holes({NAME: PROBE}, journal, MemoryHistory(), "", slot(60), alone=False)
+    beside = await find(ours, history, slot(60))
+    while_it_lives = await close_the_deads({NAME: PROBE}, ours, "", slot(60))
+    await dead.aclose()
+    after = await close_the_deads({NAME: PROBE}, ours, "", slot(60))
 
-    assert (len(young), len(old)) == (0, 1)
+    assert (beside[0], while_it_lives) == ([], [])
+    assert [(claims, record.outcome) for claims, record in after] == [([claim(1)], Outcome.UNKNOWN)]
+
+
+async def test_what_this_process_claims_is_never_given_up_by_it(ours: SqliteJournal) -> None:
+    await ours.claim(claim(1))
+
+    assert await close_the_deads({NAME: PROBE}, ours, "", slot(60)) == []
+
+
+async def test_a_gap_that_a_dead_process_claimed_and_could_not_tell_is_told_by_the_next_as_one(
+    dead: SqliteJournal, ours: SqliteJournal
+) -> None:
+    history = MemoryHistory()
+    await passed(history, 0)
+    await find(dead, history, slot(4))
+    await dead.aclose()
+
+    closed, ((claims, gap),) = await find(ours, history, slot(6))
+
+    assert (closed, gap.slots, gap.slot) == ([], 6, slot(6))
+    assert {each.slot for each in claims} >= {each.slot for each in await ours.unrecorded()}
+
+
+async def test_a_slot_that_a_dead_process_took_to_tell_it_as_missed_is_told_so() -> None:
+    history, journal = MemoryHistory(), MemoryJournal()
+    await passed(history, 3)
+    await journal.claim(claim(1, run_id=""))
+
+    ((_, record),), _ = await find(journal, history, slot(3))
+
+    assert (record.outcome, record.reason, record.slot) == (Outcome.MISSED, Reason.DOWN, slot(1))

@@ -12,10 +12,12 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from synthmon.core.door import Trouble
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
 from synthmon.language.load import load
 from synthmon.runtime.once import run_once
+from synthmon.runtime.sessions import Sessions, _Login
 
 TOKEN = "token-that-nobody-may-see"
 PROBE = """
@@ -59,6 +61,7 @@ class Shop:
     def __init__(self, server: HTTPServer) -> None:
         self.logins, self.known, self.there = 0, "", False
         self.refused = 0
+        self.same_again = False
         server.expect_request("/login", method="POST").respond_with_handler(self.log_in)
         server.expect_request("/orders", method="POST").respond_with_handler(self.guarded(self.make))
         server.expect_request("/orders/7", method="GET").respond_with_handler(self.guarded(self.read))
@@ -68,7 +71,7 @@ class Shop:
         if request.json["password"] != "correct-horse":
             return Response(json.dumps({"fault": "no"}), 403, content_type="application/json")
         self.logins += 1
-        self.known = f"{TOKEN}-{self.logins}"
+        self.known = TOKEN if self.same_again else f"{TOKEN}-{self.logins}"
         return Response(json.dumps({"token": self.known}), 200, content_type="application/json")
 
     def guarded(self, then: Callable[[], Response]) -> Callable[[Request], Response]:
@@ -106,6 +109,10 @@ sessions:
     return Shop(httpserver)
 
 
+def _login(token: str) -> _Login:
+    return _Login((("Authorization", token),), {"learned.1": token}, 1e9)
+
+
 def run(tmp_path: Path, times: int = 1, between: Callable[[], None] = lambda: None) -> list[Record]:
     loaded = load([tmp_path / "orders.yaml"], [tmp_path / "synthmon.yaml"])
     assert not loaded.problems, "\n".join(map(str, loaded.problems))
@@ -137,6 +144,70 @@ def test_a_login_that_the_target_forgot_is_made_anew_once(shop: Shop, tmp_path: 
 
     assert [record.outcome for record in records] == [Outcome.PASSED, Outcome.PASSED]
     assert (shop.logins, shop.refused) == (2, 1)
+
+
+def test_a_thousand_runs_with_a_token_that_ended_make_one_login() -> None:
+    sessions = Sessions()
+    old, new = _login("old"), _login("new")
+    sessions.keep("shop", old)
+
+    async def run(n: int) -> tuple[bool, bool]:
+        """As `Performer` does it: a 401, a new login if there is none yet, the same request again."""
+        for _ in range(n % 7):  # some hear of the 401 when others have logged in already
+            await asyncio.sleep(0)
+        again = sessions.renew("shop", old.headers, 0.0)
+        async with sessions.turn("shop"):
+            if sessions.kept("shop", 0.0) is not None:
+                return again, False
+            await asyncio.sleep(0)
+            sessions.keep("shop", new)
+            return again, True
+
+    async def all_of_them() -> list[tuple[bool, bool]]:
+        return await asyncio.gather(*(run(n) for n in range(1000)))
+
+    told = asyncio.run(all_of_them())
+
+    assert all(again for again, _ in told)
+    assert sum(logged_in for _, logged_in in told) == 1
+
+
+def test_a_target_that_answers_401_to_everything_is_not_stormed_with_logins() -> None:
+    sessions, logins = Sessions(), 0
+
+    for n in range(1000):
+        if (login := sessions.kept("shop", n / 20)) is None:
+            logins += 1
+            sessions.keep("shop", login := _login(f"token {n}"))
+        sessions.renew("shop", login.headers, n / 20)
+
+    assert logins == 4
+
+
+def test_a_login_that_is_refused_is_left_alone_for_longer_and_longer() -> None:
+    sessions, tries = Sessions(), []
+
+    for second in range(300):
+        if sessions.refused("shop", second) is None:
+            tries.append(second)
+            sessions.refuse("shop", Trouble(Reason.EXPECTATION, "no"), second)
+
+    assert tries == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
+
+
+def test_what_a_login_brought_is_remembered_as_secret() -> None:
+    remembered: list[str] = []
+    Sessions(remembered.extend).keep("shop", _login("token"))
+
+    assert remembered == ["token"]
+
+
+def test_a_target_that_gives_the_same_token_again_can_still_be_used(shop: Shop, tmp_path: Path) -> None:
+    shop.same_again = True
+
+    records = run(tmp_path, times=3, between=lambda: setattr(shop, "known", ""))
+
+    assert [record.outcome for record in records] == [Outcome.PASSED] * 3
 
 
 def test_a_login_that_is_refused_fails_the_step_and_says_so(

@@ -27,7 +27,8 @@ def test_secrets_are_read_from_the_environment_and_from_files(tmp_path: Path, mo
     [
         ("env:NOT_SET_ANYWHERE", "the environment has no NOT_SET_ANYWHERE"),
         ("file:/no/such/file", "No such file"),
-        ("vault:x", "not a kind of reference"),
+        ("keychain:x", "not a kind of reference"),
+        ("vault:x#y", "for `secrets:` only"),
         ("env:SHORT", "fewer than 8 characters"),
     ],
 )
@@ -63,13 +64,13 @@ def test_a_pause_of_all_is_ended_by_a_resume_of_all(tmp_path: Path) -> None:
     assert pauses.names() == frozenset()
 
 
-def test_a_pause_that_cannot_be_kept_is_not_pretended(tmp_path: Path) -> None:
+def test_a_pause_that_cannot_be_kept_is_told_and_holds_all_the_same(tmp_path: Path) -> None:
     pauses = Pauses(tmp_path / "missing" / "paused.json")
 
     with pytest.raises(OSError, match="No such file"):
         pauses.pause("orders")
 
-    assert not pauses.paused("orders")
+    assert pauses.paused("orders")
 
 
 def _hold(journal: Path, held: Event, let_go: Event) -> None:

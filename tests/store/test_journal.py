@@ -10,15 +10,23 @@ import pytest
 
 from synthmon.core.intents import Claim, Entry, Fenced, Journal, Learned, OpenRun, Settled
 from synthmon.store.journal_memory import MemoryJournal
+from synthmon.store.journal_postgres import PostgresJournal
 from synthmon.store.journal_sqlite import SqliteJournal
 from tests.store.samples import a_claim, intent, opened, run_id, slot
 
 RUN = run_id(1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
-    made: Journal = MemoryJournal() if request.param == "memory" else SqliteJournal(tmp_path / "journal.db")
+    made: Journal
+    match request.param:
+        case "memory":
+            made = MemoryJournal()
+        case "sqlite":
+            made = SqliteJournal(tmp_path / "journal.db")
+        case _:
+            made = PostgresJournal(request.getfixturevalue("postgres_url"))
     yield made
     await made.aclose()
 

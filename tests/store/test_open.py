@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from synthmon.store.engines import connect
 from synthmon.store.failures import StoreUnusable
+from synthmon.store.journal_schema import journal_metadata
 from synthmon.store.migrate import POSTGRES_LOCK
 from synthmon.store.open import journal_path, open_history, open_journal
 from synthmon.store.schema import HEAD, metadata
@@ -99,11 +100,15 @@ async def test_the_revisions_make_exactly_the_tables_that_the_code_speaks_to(url
     from alembic.migration import MigrationContext
 
     await (await open_history(url)).aclose()
+    tables = [metadata, journal_metadata] if url.startswith("postgresql") else [metadata]
 
     engines = await connect(url)
     async with engines.writer.connect() as connection:
         difference = await connection.run_sync(
-            lambda sync: compare_metadata(MigrationContext.configure(sync, opts={"compare_type": True}), metadata)
+            lambda sync: compare_metadata(
+                MigrationContext.configure(sync, opts={"compare_type": True}),
+                tables,  # type: ignore[arg-type]  # several are as good as one, as in Alembic's own env.py
+            )
         )
     await engines.aclose()
 
@@ -227,6 +232,16 @@ async def test_a_journal_is_opened_beside_its_store(tmp_path: Path) -> None:
     await journal.aclose()
 
     assert (tmp_path / "synthmon-journal.db").exists()
+
+
+async def test_the_journal_of_a_postgresql_store_lies_in_the_same_database(postgres_url: str, tmp_path: Path) -> None:
+    journal = open_journal(postgres_url, tmp_path / "not-used.db")
+    await journal.keep_text("v1", "steps: []")
+    await journal.aclose()
+
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT text FROM journal_texts").fetchall() == [("steps: []",)]
+    assert os.listdir(tmp_path) == []
 
 
 async def test_a_memory_store_touches_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record
@@ -22,6 +23,7 @@ class MemoryMonitor:
     loaded: list[Journey] = field(default_factory=list)
     problems: Sequence[Problem] = ()
     open_debts: Sequence[Mapping[str, Any]] = ()
+    budget: DebtBudget = DebtBudget()
     is_ready: bool = True
     running: set[str] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
@@ -62,6 +64,9 @@ class MemoryMonitor:
 
     def debts(self) -> Sequence[Mapping[str, Any]]:
         return self.open_debts
+
+    def debt_budget(self) -> DebtBudget:
+        return self.budget
 
     def _status(self, journey: Journey) -> JourneyStatus:
         return JourneyStatus(

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 
+from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.door import Timing
 from synthmon.core.errors import Place, Problem
 from synthmon.core.outcomes import Outcome, Reason
@@ -217,7 +218,21 @@ async def a_monitor(problems: bool = True) -> MemoryMonitor:
             ),
             Problem(other, "unknown-key", "`evry` is no key.", "Did you mean `every`?", "warning"),
         )
-        monitor.open_debts = ({"journey": "invoice-close", "path": "invoice"},)
+        monitor.open_debts = (
+            {
+                "id": f"{'9f' * 16}:invoice",
+                "run": "9f" * 16,
+                "journey": "invoice-close",
+                "step": "invoice",
+                "system": "billing",
+                "tag": "syn-9f9f9f9f9f9f9f9f01234567",
+                "since": NOON.isoformat(),
+                "tries": 3,
+                "last_fault": "DELETE /invoices/i-77 → <500>",
+                "by_hand": "DELETE https://billing.example.com/invoices/i-77",
+            },
+        )
+        monitor.budget = DebtBudget({"": 1, "billing": 1}, {"": 500, "billing": 0})
     return monitor
 
 

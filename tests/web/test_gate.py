@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import bcrypt
@@ -9,7 +10,7 @@ import pytest
 
 from synthmon.core.errors import Invalid, Place
 from synthmon.web.api import ENDPOINTS, PREFIX
-from synthmon.web.auth import Access, check
+from synthmon.web.auth import Access, Doorkeeper, check
 from synthmon.web.gate import Doors
 from synthmon.web.web_config import read
 from tests.web.conftest import MAY_CHANGE, a_client
@@ -228,3 +229,46 @@ def test_what_a_web_config_file_cannot_mean_is_refused(tree, said):
 
     assert said in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_hash_that_would_hold_a_core_for_hours_is_refused():
+    with pytest.raises(Invalid, match=r"costs too much \(31\)"):
+        read({"basic_auth_users": {"alice": HASH.replace("$04$", "$31$")}}, "web.yaml")
+
+
+async def test_guessing_passwords_takes_one_core_holds_no_loop_and_sends_no_known_user_away():
+    doors = Doors(Access((), {"alice": HASH}), False)
+    async with a_client(MemoryMonitor(), doors) as client:
+        known = {"authorization": basic("alice", "open sesame")}
+        assert (await client.get("/readyz", headers=known)).status_code == 200
+
+        async def guess(number):
+            return (
+                await client.get("/readyz", headers={"authorization": basic("alice", f"guess {number}")})
+            ).status_code
+
+        answers = await asyncio.gather(*(guess(number) for number in range(600)))
+        assert (await client.get("/readyz", headers=known)).status_code == 200
+
+    assert set(answers) == {401, 503}
+    assert answers.count(503) > 500  # not one of them cost a check
+
+
+async def test_a_crowd_of_guesses_is_checked_one_at_a_time(monkeypatch):
+    at_once, most = [0], [0]
+    real = bcrypt.checkpw
+
+    def counted(password, hashed):
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        try:
+            return real(password, hashed)
+        finally:
+            at_once[0] -= 1
+
+    monkeypatch.setattr("synthmon.web.auth.bcrypt.checkpw", counted)
+    keeper = Doorkeeper(Access((), {"alice": HASH}))
+    answers = await asyncio.gather(*(keeper.admits(basic("alice", str(number))) for number in range(32)))
+
+    assert not any(answers)
+    assert most == [1]

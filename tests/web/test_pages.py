@@ -97,11 +97,13 @@ async def a_hostile_monitor(text):
     )
     monitor = MemoryMonitor([journey], (Problem(Place(text, 1, 1, text), text, text, text),), is_ready=False)
     await monitor.keep(run)
+    words = dict.fromkeys(("id", "step", "system", "tag", "last_fault", "by_hand"), text)
+    monitor.open_debts = ({**words, "run": RUN, "journey": "hostile", "since": NOON.isoformat(), "tries": 3},)
     return monitor
 
 
 def paths():
-    return ("/", "/?view=wall", "/journeys/hostile", f"/runs/{RUN}", "/runs/000000")
+    return ("/", "/?view=wall", "/debts", "/journeys/hostile", f"/runs/{RUN}", "/runs/000000")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -124,7 +126,7 @@ async def test_a_hostile_text_is_shown_and_does_nothing(text):
 
 async def test_no_page_has_inline_script_or_style_and_the_policy_forbids_them():
     async with a_client(await a_monitor()) as client:
-        for path in ("/", "/?view=wall", "/journeys/invoice-close", f"/runs/{RUN}", "/runs/000000"):
+        for path in ("/", "/?view=wall", "/debts", "/journeys/invoice-close", f"/runs/{RUN}", "/runs/000000"):
             answer = await client.get(path)
 
             seen = Tags(answer.text)
@@ -220,6 +222,25 @@ async def test_a_failed_run_shows_what_was_expected_seen_and_left_behind():
     ):
         assert said in text
     assert f'<code id="run-id">{RUN}</code>' in text
+
+
+async def test_open_debts_are_shown_with_what_a_person_would_do_and_that_nothing_is_created():
+    async with a_client(await a_monitor()) as client:
+        front, page = (await client.get("/")).text, (await client.get("/debts")).text
+    async with a_client(await a_monitor(problems=False)) as client:
+        nothing = (await client.get("/debts")).text
+
+    assert "Too many: no run that creates anything starts. Open are 1 of at most 0 in billing." in front
+    assert "Nothing is created any more" in page
+    for told in (
+        "DELETE https://billing.example.com/invoices/i-77",
+        "→ &lt;500&gt;",
+        "billing",
+        ">3<",
+        "invoice-close",
+    ):
+        assert told in page
+    assert "Everything that runs created was taken back" in nothing
 
 
 async def test_a_run_that_is_not_there_is_looked_for_again():

@@ -9,7 +9,9 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from synthmon.runtime.outbound.stamps import Address
+from synthmon.runtime.outbound.addresses import literal
+from synthmon.runtime.outbound.guard import Guard
+from synthmon.runtime.outbound.stamps import Address, Resolve
 
 LookUp = Callable[[str, int], Awaitable[Sequence[Address]]]
 """(name, port) to its addresses, best first. Raises `OSError`, `socket.gaierror` above all."""
@@ -31,6 +33,19 @@ class Names:
     def close(self) -> None:
         """Take no more questions; look-ups under way are left to end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def guarded(guard: Guard, look_up: LookUp) -> Resolve:
+    """Resolve once, keep what the guard allows: whoever connects dials these addresses and asks nobody again."""
+
+    async def resolve(host: str, port: int) -> Sequence[Address]:
+        ip = literal(host)
+        if ip is None:
+            return guard.addresses(host, await look_up(host, port))
+        family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
+        return guard.addresses(host, [Address(family, str(ip), port)])
+
+    return resolve
 
 
 def _ask(name: str, port: int) -> Sequence[Address]:

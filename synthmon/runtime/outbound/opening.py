@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 import httpx
@@ -28,7 +28,7 @@ def opened(request: HttpRequest, base: str, vault: Vault) -> Hop:
     headers = tuple((name, _header(name, vault.reveal(value) if secret else value)) for name, value in request.headers)
     if request.body is None or _OPENING not in request.body:
         return Hop(request.method, url, headers, request.body, secret)
-    body = _body(request.body, _content_type(headers), vault)
+    body = opened_content(request.body, headers, vault)
     return Hop(request.method, url, headers, body, secret, secret_body=True)
 
 
@@ -55,9 +55,10 @@ def _header(name: str, value: str) -> str:
     return value.strip(" \t")
 
 
-def _body(body: bytes, content_type: str, vault: Vault) -> bytes:
-    escape = _escape_for(content_type)
-    return _HANDLE_BYTES.sub(lambda found: escape(vault.reveal(found[0].decode())).encode(), body)
+def opened_content(content: bytes, headers: Sequence[tuple[str, str]], vault: Vault) -> bytes:
+    """A body or message with its secrets opened, each escaped as the content type demands. Raises `SecretError`."""
+    escape = _escape_for(_content_type(headers))
+    return _HANDLE_BYTES.sub(lambda found: escape(vault.reveal(found[0].decode())).encode(), content)
 
 
 def _escape_for(content_type: str) -> Callable[[str], str]:
@@ -69,7 +70,7 @@ def _escape_for(content_type: str) -> Callable[[str], str]:
     return str
 
 
-def _content_type(headers: tuple[tuple[str, str], ...]) -> str:
+def _content_type(headers: Sequence[tuple[str, str]]) -> str:
     return next((value for name, value in headers if name.lower() == "content-type"), "")
 
 

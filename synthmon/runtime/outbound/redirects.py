@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import httpx
 
+from synthmon.core.headers import private
 from synthmon.runtime.outbound.guard import Refused
 
 MOST = 5
@@ -18,9 +19,9 @@ class Hop:
     """One request on the way, every secret opened. `secret` names the headers (lower-case) that held one."""
 
     method: str
-    url: httpx.URL
-    headers: tuple[tuple[str, str], ...]
-    body: bytes | None
+    url: httpx.URL = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes | None = field(repr=False)
     secret: frozenset[str] = frozenset()
     secret_body: bool = False
 
@@ -71,8 +72,5 @@ def _port(url: httpx.URL) -> int:
 
 
 def _private(name: str, secret: frozenset[str]) -> bool:
-    """Whether a header is for the first host's eyes only. By its name, as APIs do not agree on one."""
-    return name in secret or any(word in name for word in _PRIVATE)
-
-
-_PRIVATE = ("auth", "cookie", "api-key", "apikey", "token", "secret", "signature", "session", "credential", "password")
+    """Whether a header is for the first host's eyes only."""
+    return name in secret or private(name) or name.endswith("-authenticate")

@@ -47,3 +47,13 @@ class Stamps:
 
 class TooLarge(httpx.ReadError):
     """The answer passed its limit and the rest was not read."""
+
+
+def check_pieces(pieces: int, size_bytes: int) -> None:
+    """Raise `TooLarge` for a body that comes in crumbs: each piece costs the same whether it holds 1 byte or 64 KiB."""
+    if pieces > _MOST_CRUMBS + size_bytes // _CRUMB_BYTES:
+        raise TooLarge(f"its body comes in crumbs: {pieces} pieces for {size_bytes} bytes")
+
+
+_MOST_CRUMBS = 16 * 1024
+_CRUMB_BYTES = 64

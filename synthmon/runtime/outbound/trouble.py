@@ -16,6 +16,7 @@ from synthmon.core.door import Trouble
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import SecretError
 from synthmon.runtime.outbound.body import Undecodable
+from synthmon.runtime.outbound.gate import NotAsked, Withdrawn
 from synthmon.runtime.outbound.guard import Refused
 from synthmon.runtime.outbound.limits import Saturated
 from synthmon.runtime.outbound.redirects import Astray
@@ -68,6 +69,10 @@ def _judge(error: BaseException, scene: Scene) -> tuple[Reason, str]:
             return Reason.MISSING_SECRET, str(error)
         case Saturated() | httpx.PoolTimeout():
             return Reason.SATURATED, str(error)
+        case NotAsked():
+            return Reason.CIRCUIT_OPEN, str(error)
+        case Withdrawn():
+            return Reason.INTERRUPTED, str(error)
         case Unfit():
             return Reason.EXPRESSION, str(error)
         case TooLarge():

@@ -8,11 +8,12 @@ of the end of the stream, has no limits, and lets a second answer overwrite the 
 from __future__ import annotations
 
 import re
+from io import BytesIO
 
 import httptools
 import httpx
 
-from synthmon.runtime.outbound.stamps import TooLarge
+from synthmon.runtime.outbound.stamps import TooLarge, check_pieces
 
 MOST_INTERIM_ANSWERS = 20
 BLANK_LINE = re.compile(rb"\n\r?\n")  # bare line feeds are found too, so that they are refused at once
@@ -40,18 +41,20 @@ class Answer:
         self._head = bytearray()
         self._searched = 0
         self._interim = 0
-        self._body: bytes | bytearray = b""
+        self._body = BytesIO()  # hands out what it holds without a copy
+        self._size = 0
         self._left: int | None = None  # of a Content-Length body
         self._chunks: httptools.HttpResponseParser | None = None
         self._in_head = True
         self._to_the_end = False
         self._framing_bytes = 0  # since the last byte of a chunked body
+        self._pieces = 0  # of a chunked body
         self._tail = b""
 
     @property
     def body(self) -> bytes:
         """The body as it travelled, without its transfer coding."""
-        return bytes(self._body)
+        return self._body.getvalue()
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes; True once the answer is complete. Bytes behind its end make `reusable` False."""
@@ -141,13 +144,13 @@ class Answer:
         if self._to_head_request or self.status in (204, 304):
             self.complete, self.reusable = True, keeps
         elif codings:
-            self._chunks, self._body, self.reusable = parser, bytearray(), keeps
+            self._chunks, self.reusable = parser, keeps
         elif lengths:
             self._left, self.reusable = int(lengths[0]), keeps
             self._check_size(self._left)
             self.complete = self._left == 0
         else:
-            self._to_the_end, self._body = True, bytearray()
+            self._to_the_end = True
 
     def _feed_body(self, data: bytes) -> None:
         if self._chunks is not None:
@@ -155,29 +158,29 @@ class Answer:
         elif self._left is not None:
             self._feed_measured(data, self._left)
         else:
-            self._body += data
-            self._check_size(len(self._body))
+            self._keep(data)
+            self._check_size(self._size)
 
     def _feed_measured(self, data: bytes, left: int) -> None:
         if len(data) > left:
             data, self.reusable = data[:left], False
         self._left = left - len(data)
-        if self._left == 0 and not self._body:
-            self._body = data  # all in one piece, the usual case: no copy
+        if self._left == 0 and not self._size:
+            self._body = BytesIO(data)  # all in one piece, the usual case: no copy
         else:
-            self._body = self._body if isinstance(self._body, bytearray) else bytearray(self._body)
-            self._body += data
+            self._keep(data)
         self.complete = self._left == 0
 
     def _feed_chunks(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
-        before = len(self._body)
+        before = self._size
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.complete:
                 raise httpx.RemoteProtocolError(f"The chunks of the answer are not valid HTTP: {error}.") from error
             self.reusable = False  # what is wrong stands behind the end
-        self._check_size(len(self._body))
+        self._check_size(self._size)
+        check_pieces(self._pieces, self._size)
         self._tail = (self._tail + data)[-6:]
         if self.complete:
             self._chunks = None
@@ -185,9 +188,13 @@ class Answer:
             if not self._tail.endswith(b"\r\n\r\n") or self._tail[-5:-4] in (b"\r", b"\n"):
                 self.reusable = False
             return
-        self._framing_bytes = 0 if len(self._body) > before else self._framing_bytes + len(data)
+        self._framing_bytes = 0 if self._size > before else self._framing_bytes + len(data)
         if self._framing_bytes > self._head_limit:
             raise TooLarge(f"its chunk extensions or trailers are over {self._head_limit} bytes")
+
+    def _keep(self, data: bytes) -> None:
+        self._size += len(data)
+        self._body.write(data)
 
     def _check_size(self, size: int) -> None:
         if size > self._body_limit:
@@ -214,7 +221,8 @@ class Answer:
 
     def on_body(self, data: bytes) -> None:
         if not self.complete:
-            self._body += data
+            self._keep(data)
+            self._pieces += 1
 
     def on_message_begin(self) -> None:
         if self.complete:

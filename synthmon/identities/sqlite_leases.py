@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from synthmon.identities.pools import Held, Lease, Pool
+from synthmon.identities.pools import Held, Lease, LeasesUnavailable, Pool
 
 T = TypeVar("T")
 
@@ -50,11 +50,9 @@ returning account, fence
 _MINE = "pool = :pool and account = :account and fence = :fence and run_id = :run"
 _RENEW = f"update leases set until = :until, free_after = :until + :cooldown where {_MINE} and until > :now returning 1"
 _RELEASE = f"update leases set run_id = '', until = :now, free_after = :now + :cooldown where {_MINE} returning 1"
-_HELD = "select account, run_id, fence, until, free_after, used from leases where pool = :pool and fence > 0"
-
-
-class LeasesUnavailable(Exception):
-    """The lease store did not answer: the run is unknown by our fault."""
+_HELD = """
+select account, run_id, fence, until, free_after, used from leases where pool = :pool and fence > 0 order by account
+"""
 
 
 class SqliteLeases:
@@ -96,8 +94,13 @@ class SqliteLeases:
         return await self._write(lambda connection: connection.execute(_RELEASE, values).fetchone()) is not None
 
     async def held(self, pool: Pool) -> tuple[Held, ...]:
+        if not await asyncio.to_thread(self._path.exists):
+            return ()  # nothing was ever leased; looking does not make a file
         rows = await self._write(lambda connection: connection.execute(_HELD, {"pool": pool.name}).fetchall())
         return tuple(Held(*row) for row in rows)
+
+    async def aclose(self) -> None:
+        """Nothing stays open between calls."""
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.to_thread(self._in_transaction, work)

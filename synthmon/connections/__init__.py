@@ -1,0 +1,1 @@
+"""Brokers, databases and mailboxes: one file a kind of connection, found by name."""

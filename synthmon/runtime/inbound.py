@@ -1,0 +1,73 @@
+"""Opens the door for others on the address of `hooks:`: calls on hooks, and OTLP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import structlog
+
+from synthmon.core.errors import Invalid, Place, Problem
+from synthmon.core.inbound import Hooks, Otlp
+from synthmon.language.settings import Settings
+from synthmon.runtime.references import resolve
+from synthmon.web.auth import SHORTEST_TOKEN, Access, is_loopback
+from synthmon.web.collector import Collector
+from synthmon.web.inbound import create_inbound
+from synthmon.web.serve import bind, serving
+from synthmon.web.switchboard import Switchboard
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What comes in; `base` is the URL that it is served on."""
+
+    hooks: Hooks
+    otlp: Otlp
+    base: str
+
+
+@asynccontextmanager
+async def open_inbound(
+    settings: Settings, refused: Callable[[str], None] = lambda word: None
+) -> AsyncIterator[Inbound | None]:
+    """Serve as long as the block lasts; None without `hooks:`. `refused` hears why a call on a hook was not taken.
+
+    Raises `Invalid` for a token that is missing or can be guessed, `OSError` when the address is taken.
+    """
+    told = settings.hooks
+    if told is None:
+        yield None
+        return
+    access = Access(_tokens(told.token, Place(settings.files[0] if settings.files else "synthmon", path="hooks.token")))
+    # with a public URL a proxy passes on what anybody sends, and it comes from this machine then
+    local = is_loopback(told.listen.rpartition(":")[0]) and (not told.url or is_loopback(_host(told.url)))
+    switchboard, collector = Switchboard(told.url, refused), Collector(access, local)
+    async with serving(create_inbound(switchboard, collector), bind(told.listen)) as base:
+        switchboard.base = told.url or base
+        _log.info("hooks and otlp are taken", at=base, otlp="with the token" if access.tokens else _otlp(local))
+        yield Inbound(switchboard, collector, base)
+
+
+def _otlp(local: bool) -> str:
+    return "from this machine" if local else "refused: set hooks.token"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _tokens(reference: str, place: Place) -> tuple[str, ...]:
+    if not reference:
+        return ()
+    values, faults = resolve({"token": reference})
+    if faults:
+        raise Invalid([Problem(place, "no-secret", f"{faults['token']}.", "Check the reference.")])
+    if len(values["token"]) < SHORTEST_TOKEN:
+        fault, remedy = "the token is too short.", f"Use at least {SHORTEST_TOKEN} characters: `openssl rand -hex 24`."
+        raise Invalid([Problem(place, "short-token", fault, remedy)])
+    return (values["token"],)

@@ -1,0 +1,174 @@
+"""The door of one run with everything that can leave through it: requests, messages, queries, and what listens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from synthmon.core.connections import Answers, Connection, ConnectionTrouble, Publishes
+from synthmon.core.door import (
+    Envelope,
+    Hear,
+    HttpAnswer,
+    HttpRequest,
+    OpenEar,
+    Published,
+    Rows,
+    Timing,
+    Trouble,
+)
+from synthmon.core.messages import Publication
+from synthmon.core.outcomes import Reason, whose
+from synthmon.core.secrets import Vault
+from synthmon.runtime.outbound.door import HttpDoor
+from synthmon.runtime.outbound.ears import bind
+from synthmon.runtime.outbound.gate import Withdrawn
+from synthmon.runtime.outbound.guard import Refused
+from synthmon.runtime.outbound.links import Links
+from synthmon.runtime.outbound.opening import opened_content
+from synthmon.runtime.outbound.trouble import Scene, classify
+
+MOST_ROWS = 10_000
+_FOREIGN = frozenset((Reason.BROKEN,))  # what `classify` says of an exception that it does not know
+
+
+@dataclass(slots=True)
+class _Way:
+    """One act over a connection: when it began, and whether something of it may have left."""
+
+    began_ns: int
+    sent_ns: int = 0
+    trouble: Trouble | None = None
+
+
+class RunDoor:
+    """`core.door.Door` of one run. Made by `doors.Doors`."""
+
+    def __init__(self, http: HttpDoor, links: Links, vault: Vault) -> None:
+        self._http, self._links, self._vault = http, links, vault
+        self._withdrawn = False
+
+    async def http(self, request: HttpRequest, envelope: Envelope) -> HttpAnswer | Trouble:
+        return await self._http.http(request, envelope)
+
+    async def publish(self, connection: str, publication: Publication, envelope: Envelope) -> Published | Trouble:
+        async with self._way(connection, envelope) as way:
+            self._check(envelope)
+            known = self._links.connection(connection)
+            if not known.writes:
+                raise Refused(f"a message may change what listens to {connection}; set `writes: true` for it if meant")
+            link = await self._links.get(connection)
+            if not isinstance(link, Publishes):
+                raise Refused(f"nothing can be sent over {known.word}")
+            ready = self._opened(publication, known, envelope)
+            self._check(envelope)  # a connection may have taken a while
+            way.sent_ns = time.monotonic_ns()
+            await link.publish(ready)
+            return Published(_timing(way))
+        return _trouble_of(way)
+
+    async def listen(self, connection: str, to: Mapping[str, str], hear: Hear, envelope: Envelope) -> OpenEar | Trouble:
+        async with self._way(connection, envelope) as way:
+            known = self._links.connection(connection)
+            opened = {word: self._vault.reveal(text) for word, text in to.items()}
+            lost = Reason.RESET if known.watches else Reason.CONNECTION
+            return await bind(self._links, connection, opened, hear, lost)
+        return _trouble_of(way)
+
+    async def query(self, connection: str, sql: str, params: Mapping[str, Any], envelope: Envelope) -> Rows | Trouble:
+        async with self._way(connection, envelope) as way:
+            self._check(envelope)
+            link = await self._links.get(connection)
+            if not isinstance(link, Answers):
+                raise Refused(f"{self._links.connection(connection).word} cannot be asked with SQL")
+            opened = {n: self._vault.reveal(v) if isinstance(v, str) else v for n, v in params.items()}
+            way.sent_ns = time.monotonic_ns()
+            rows = tuple(await link.query(sql, opened, MOST_ROWS))
+            return Rows(rows, _timing(way))
+        return _trouble_of(way)
+
+    async def pinned(self, host: str, port: int, envelope: Envelope) -> Sequence[str] | Trouble:
+        return await self._http.pinned(host, port, envelope)
+
+    def marks(self, envelope: Envelope) -> tuple[tuple[str, str], ...]:
+        return tuple(self._http.stamped((), envelope.key, self._http.propagates(envelope.system)))
+
+    def reveal(self, text: str) -> str:
+        return self._vault.reveal(text)
+
+    def redact(self, text: str) -> str:
+        return self._http.redact(text)
+
+    def withdraw(self) -> None:
+        self._withdrawn = True
+        self._http.withdraw()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    def _check(self, envelope: Envelope) -> None:
+        """Raises `Withdrawn` when nothing but clean-up may leave."""
+        if self._withdrawn and not envelope.clean_up:
+            raise Withdrawn("everything was told to stop before this had left")
+
+    def _opened(self, publication: Publication, connection: Connection, envelope: Envelope) -> Publication:
+        """As it leaves: secrets opened, the run's marks among its headers."""
+        reveal = self._vault.reveal
+        headers = [(name, reveal(value)) for name, value in publication.headers]
+        return Publication(
+            {word: reveal(text) for word, text in publication.to.items()},
+            tuple(self._http.stamped(headers, envelope.key, connection.propagate)),
+            opened_content(publication.content, headers, self._vault),
+        )
+
+    @asynccontextmanager
+    async def _way(self, connection: str, envelope: Envelope) -> AsyncIterator[_Way]:
+        """Whatever goes wrong over a connection becomes a value, within the time of the envelope."""
+        way = _Way(time.monotonic_ns())
+        try:
+            async with asyncio.timeout(envelope.timeout_s):
+                yield way
+        # a library of a broker may raise anything: it costs one run, not the daemon
+        except Exception as error:  # noqa: BLE001
+            way.trouble = self._trouble(error, connection, envelope, way)
+
+    def _trouble(self, error: Exception, name: str, envelope: Envelope, way: _Way) -> Trouble:
+        """Ours, unless the connection is itself under test."""
+        if isinstance(error, ConnectionTrouble):
+            reason, detail, sent = error.reason, error.detail, error.sent and bool(way.sent_ns)
+        else:
+            scene = Scene(where=name, secure=False, timeout_s=envelope.timeout_s, sent=bool(way.sent_ns))
+            judged = classify(error, scene)
+            reason, detail, sent = judged.reason, judged.detail, judged.sent
+            if reason in _FOREIGN:  # an exception of the broker's own library
+                reason, detail = Reason.NO_ANSWER, f"{name}: {type(error).__name__}: {error}"
+        if whose(reason) == "theirs" and not self._watched(name):
+            reason, detail = Reason.CONNECTION, f"{detail} (it is not itself under test: `watches: true` would say so)"
+        return Trouble(reason, self._http.redact(detail), sent, _timing(way))
+
+    def _watched(self, name: str) -> bool:
+        try:
+            return self._links.connection(name).watches
+        except ConnectionTrouble:
+            return False
+
+
+def _timing(way: _Way) -> Timing:
+    now_ns = time.monotonic_ns()
+    sent_ns = way.sent_ns or now_ns
+    wait_ms = (now_ns - sent_ns) / 1e6
+    return Timing(
+        wait_ms=wait_ms,
+        total_ms=(now_ns - way.began_ns) / 1e6,
+        sent_at_s=way.sent_ns / 1e9 if way.sent_ns else None,
+        first_byte_at_s=now_ns / 1e9,
+    )
+
+
+def _trouble_of(way: _Way) -> Trouble:
+    assert way.trouble is not None  # the way ended without an answer
+    return way.trouble

@@ -1,0 +1,1 @@
+"""The places in which a secret may lie, one file a kind."""

@@ -1,0 +1,1 @@
+"""Every kind of connection against a real server."""

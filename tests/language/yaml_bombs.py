@@ -1,0 +1,60 @@
+"""Texts that are made to cost a reader of YAML its time, its memory or its wits; none of them is a file to keep."""
+
+from synthmon.language.documents import LARGEST_BYTES
+
+_DEEP = 100_000
+_FULL = 1_000_000  # just under the largest file
+
+BOMBS = {
+    "aliases": "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
+    + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
+    "aliases of maps": "a0: &a0 {k: v}\n"
+    + "".join(f"a{i}: &a{i} {{l: *a{i - 1}, r: *a{i - 1}}}\n" for i in range(1, 30)),
+    "aliases of one large list": "a: &a [" + "x," * 9_000 + "]\n" + "".join(f"b{i}: *a\n" for i in range(3)),
+    "an anchor inside itself": "a: &a [*a]",
+    "a merge of itself": "a: &a {<<: *a}",
+    "lists": "[" * _DEEP,
+    "closed lists": "[" * _DEEP + "]" * _DEEP,
+    "as many lists as fit": "[" * _FULL,
+    "maps": "{" * _DEEP,
+    "as many maps as fit": "{" * _FULL,
+    "maps with keys": '{"a":' * 200_000,
+    "keys": "? " * _DEEP,
+    "dashes": "- " * _DEEP,
+    "as many dashes as fit": "- " * (_FULL // 2),
+    "colons": "a: " * _DEEP,
+    "both": "[{" * _DEEP,
+    "anchors": "&" * _DEEP,
+    "many anchors": "\n".join(f"- &a{i} x" for i in range(60_000)),
+    "an anchor of a long name": "a: &" + "x" * _FULL + " 1\nb: *y",
+    "tags": "!" * _DEEP,
+    "python tag": "a: !!python/object/apply:os.system [id]",
+    "python tag by its whole name": "a: !<tag:yaml.org,2002:python/object/new:os.system> [id]",
+    "a tag handle of its own": "%TAG ! tag:yaml.org,2002:python/\n---\na: !object/apply:os.system [id]",
+    "a binary tag": "a: !!binary " + "A" * _DEEP,
+    "a set tag": "a: !!set {a, b}",
+    "quotes": '"' * _DEEP + "x",
+    "a quote that never ends": '"' + "x" * _FULL,
+    "a text of escapes that never ends": '"' + "\\u0041" * (_FULL // 6),
+    "many keys": "\n".join(f"k{i}: {i}" for i in range(60_000)),
+    "many items": "[" + "1," * 300_000 + "]",
+    "many empty items": "[" + "a," * 400_000 + "]",
+    "many documents": "--- a\n" * 150_000,
+    "a long number": "a: " + "9" * 900_000,
+    "a long number in octal": "a: 0o" + "7" * 900_000,
+    "a large number": "a: 1e999999",
+    "a long fraction": "a: 1." + "9" * 900_000 + "e999",
+    "binary digits": "a: 0x" + "f" * 900_000,
+    "too large": "a: " + "x" * LARGEST_BYTES,
+    "indentation": "\n".join(" " * i + "a:" for i in range(1_300)),
+    "a key that never ends": "x" * _FULL + ": 1\n- 2",
+    "a key over many lines": "? |\n" + " x\n" * 300_000 + ": [",
+    "directives": "%YAML 1.2\n" * 90_000 + "---\n",
+    "tag directives": "".join(f"%TAG !{i}! tag:x,2000:\n" for i in range(30_000)) + "---\n!0!a x",
+    "comments and then nonsense": "#\n" * 400_000 + "a: [",
+    "blank lines and then nonsense": "\n" * 900_000 + "a: [",
+    "spaces and then nonsense": " " * _FULL + "[",
+    "control characters": "a: \x00\x01\x07",
+    "surrogate": "a: \ud800",
+    "a byte that is no character": "a: \ufffe\uffff\x7f\x80",
+}
