@@ -30,11 +30,25 @@ MAY_IMPORT = {
 """Room → rooms it may import. Steps are found by name, never imported by the shell."""
 
 ONE_DOOR = {
+    "websockets": {"steps/websocket_frames.py"},
+    "grpc": {"steps/grpc_call.py", "steps/grpc_methods.py"},
+    "grpc_reflection": {"steps/grpc_methods.py"},
+    "google": {"steps/grpc_methods.py"},
+    "dns": {"steps/dns.py"},
+    "h11": {"steps/sse_stream.py"},
     "apscheduler": {"runtime/clock.py"},
     "faker": {"identities/invent.py"},
     "yaml": {"language/documents.py"},
     "cel_expr_python": {"core/expressions.py"},
     "prometheus_client": {"metrics/own.py"},
+    "aiormq": {"connections/amqp.py", "connections/amqp_messages.py", "connections/amqp_words.py"},
+    "aiokafka": {
+        "connections/kafka.py",
+        *(f"connections/pinned/{file}.py" for file in ("kafka", "kafka_calls", "kafka_ear")),
+    },
+    "redis": {"connections/redis.py", "connections/pinned/redis.py", "connections/pinned/redis_ears.py"},
+    "paho": {"connections/mqtt_session.py"},
+    "pymysql": {"connections/sql_mysql.py"},
     "nats": {"demo/nats_bus.py", "connections/nats.py"},  # what is tested, and the monitor: neither knows the other
 }
 """Library → the files that may import it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import json
 import os
 import shutil
 import signal
@@ -23,7 +25,7 @@ import synthmon
 from synthmon.cli.output import FAILED, people, screen, stop
 from synthmon.demo.client import DemoTrouble, break_fault, faults, mend
 
-SHOP_PORT, LISTEN = 9870, "127.0.0.1:9880"
+SHOP_PORT, NATS_PORT, LISTEN, HOOKS = 9870, 9872, "127.0.0.1:9880", "127.0.0.1:9881"
 _OPENS_WITHIN_S, _CLOSES_WITHIN_S = 30.0, 15.0
 
 app = typer.Typer(help="Run the demo shop under watch, or break and mend it.", invoke_without_command=True)
@@ -89,7 +91,15 @@ def _daemon(probes: Path, here: Path, shop_url: str, for_: str) -> int:
     said = people()
 
     command = [sys.executable, "-m", "synthmon", "serve", str(probes), "--settings", str(probes / "synthmon.yaml")]
-    command += ["--listen", LISTEN, "--store", f"sqlite:///{here / 'synthmon.db'}", *(["--for", for_] if for_ else [])]
+    command += [
+        "--settings",
+        str(_settings(here)),
+        "--listen",
+        LISTEN,
+        "--store",
+        f"sqlite:///{here / 'synthmon.db'}",
+        *(["--for", for_] if for_ else []),
+    ]
     with (here / "daemon.log").open("ab") as log:
         process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -108,6 +118,7 @@ def _shop(here: Path) -> Iterator[str]:
     """The shop as a process of its own, in its own session, so that Ctrl-C reaches the daemon first."""
     url = f"http://127.0.0.1:{SHOP_PORT}"
     command = [sys.executable, "-m", "synthmon.demo", "--port", str(SHOP_PORT), "--dir", str(here / "shop")]
+    command += ["--nats-port", str(NATS_PORT), "--otlp", f"http://{HOOKS}"]
     with (here / "shop.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -115,6 +126,18 @@ def _shop(here: Path) -> Iterator[str]:
         yield url
     finally:
         _end(process)
+
+
+def _settings(here: Path) -> Path:
+    """What depends on the folder: they come behind those of the journeys, and replace what has the same name."""
+    logs = os.path.join(glob.escape(os.path.abspath(here)), "shop", "logs", "*.jsonl")
+    file = here / "demo.yaml"
+    file.write_text(f"""# Where this demo has its logs; written anew by each.
+evidence:
+  logs: {{jsonl: {json.dumps(logs)}, lag: 1s, skew: 0.001ms}}
+hooks: {{listen: "{HOOKS}"}}
+""")
+    return file
 
 
 def _wait_until_open(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -17,12 +17,12 @@ from synthmon.cli import (
     importing,
     init,
     kinds,
+    pause,
     run,
     schema,
     serve,
     show,
     sweep,
-    pause,
 )
 
 app = typer.Typer(

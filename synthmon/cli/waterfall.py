@@ -10,8 +10,10 @@ from rich.text import Text
 
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Attempt, CheckRecord, Record, StepRecord
+from synthmon.core.timeline import OWN, timeline
 
 WIDTH = 32
+MOST_MOMENTS = 80
 MARKS = {
     Outcome.PASSED: ("✓", "green"),
     Outcome.FLAKY: ("≈", "yellow"),
@@ -42,6 +44,9 @@ def draw(record: Record, every_check: bool = False) -> RenderableType:
     if failed:
         parts.append(Text("verify"))
         parts.extend(_check(check) for check in failed)
+    parts.extend(_clauses(record, every_check))
+    if record.evidence:
+        parts.append(_timeline(record))
     if record.debts:
         parts.append(_clean_up(record))
     return Group(*parts)
@@ -154,6 +159,35 @@ def _check(check: CheckRecord) -> Text:
     if check.error:
         line.append(f"   ({check.error})", style)
     return line
+
+
+def _clauses(record: Record, every_check: bool) -> Iterator[Text]:
+    """The clauses that did not hold, or all of them."""
+    shown = [clause for clause in record.clauses if every_check or clause.verdict != "pass"]
+    if shown:
+        yield Text("events")
+    for clause in shown:
+        mark, style = {"pass": ("✓", "green"), "fail": ("✗", "red")}.get(clause.verdict, ("?", "magenta"))
+        yield Text.assemble(
+            (f"{mark} ", style), (f"{clause.place}  ", "dim"), clause.text, (f"   {clause.said}", style)
+        )
+
+
+def _timeline(record: Record) -> Table:
+    """What happened where, by the clock of whoever told it."""
+    table = Table(box=None, padding=(0, 1), show_header=False, pad_edge=True)
+    for justify in ("right", "left", "left", "left", "left"):
+        table.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
+    moments = timeline(record)
+    for moment in moments[:MOST_MOMENTS]:
+        style = "dim" if moment.source == OWN else ""
+        what = moment.what + (f"  (attempt {moment.attempt})" if moment.attempt > 1 else "")
+        decided = ", ".join(f"{'✗' if verdict == 'fail' else '✓'} {text}" for text, verdict in moment.decides)
+        row = (f"{moment.at_ms:+.0f} ms", moment.source, moment.who, what, f"{moment.status}  {decided}".strip())
+        table.add_row(*(Text(cell, style) for cell in row))
+    if len(moments) > MOST_MOMENTS:
+        table.add_row("", "", "", f"… and {len(moments) - MOST_MOMENTS} more", "")
+    return table
 
 
 def _clean_up(record: Record) -> Text:

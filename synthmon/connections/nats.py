@@ -112,6 +112,15 @@ class NatsLink(Breakable):
         await client.flush()  # the server has it now, and not only our buffer
         return NatsEar(subject, subscription)
 
+    async def count(self, at: Mapping[str, str]) -> int:
+        """The messages of the stream `at["stream"]`, or those that its consumer `at["consumer"]` has still to deliver
+        or to have acknowledged."""
+        streams = self._open().jetstream()
+        if consumer := at.get("consumer"):
+            about = await streams.consumer_info(at["stream"], consumer)
+            return (about.num_pending or 0) + (about.num_ack_pending or 0)
+        return (await streams.stream_info(at["stream"])).state.messages
+
     async def aclose(self) -> None:
         if self._client is not None:
             with suppress(Exception):  # it is let go of, whatever it says

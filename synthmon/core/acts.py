@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthmon.core.door import Trouble
+from synthmon.core.evidence import Wanted
 from synthmon.core.intents import Intent, Learned, Settled
+from synthmon.core.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,15 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Gather what a source of evidence tells of this run, until cancelled: each `evidence.Report` is an answer."""
+
+    id: str
+    source: Source
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Tell me when the run's clock reads `at_s`."""
 
@@ -68,7 +79,7 @@ class Note:
     entry: Learned | Settled
 
 
-Act = Do | Arm | Wake | Cancel | Note
+Act = Do | Arm | Watch | Wake | Cancel | Note
 
 INTERRUPT = "!interrupt"  # the id of a Seen nobody asked for: SIGTERM, a lost fence
 DEADLINE = "!deadline"

@@ -21,6 +21,7 @@ class Word(StrEnum):
     BEFORE = "before"
     FOLLOWS = "follows"
     NOT_BOTH = "not_both"
+    EMPTY = "empty"  # a count of a source, and no event
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class EventSpec:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One promise. `events` are names; `limit` is n of `at_most`.
+    """One promise. `events` are names (of `empty`, of a source that counts); `limit` is n of `at_most`; of `empty` it
+    is 1 where nobody else's messages go there.
 
     `within_s` counts from the first byte of step `after`, or from the start of the run; without, the end of
     verification is the limit.

@@ -139,6 +139,16 @@ class Particular(Protocol):
         ...
 
 
+@runtime_checkable
+class Asks(Protocol):
+    """A kind of connection whose links are `Answers`: a `query` may name it."""
+
+    def parameters(self, keys: Any, sql: str) -> Sequence[str]:
+        """The names that a query wants values for (`:reference`), each once. Raises `ValueError` with words for a
+        person when it cannot be read."""
+        ...
+
+
 class ConnectionKind(Plugin, Protocol):
     """Every file under `synthmon/connections/` (or an entry point `synthmon.connections`) has one, named `CONNECTION`.
 

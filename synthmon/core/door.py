@@ -67,6 +67,48 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Dial:
+    """A place to speak to by a protocol of its own: `tcp`, `tls`, `ws`, `wss`, `http` or `https` in front of host, port
+    and path. What is relative is behind the base of the system, and `tls://:993` at the base's host.
+
+    Sealed handles may stand in `url` and `headers`.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server showed in the TLS handshake, checked already; names as in RFC 4514: `CN=shop.example.com`."""
+
+    version: str  # of TLS: `TLSv1.3`
+    subject: str
+    issuer: str
+    expires_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Whom TLS believes at a system, and how we show ourselves there: PEM, for a client with a TLS of its own."""
+
+    roots: bytes
+    chain: bytes = b""
+    key: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """For a client with a socket of its own: the host for TLS and names, and the only addresses that it may dial."""
+
+    host: str
+    port: int
+    path: str
+    addresses: tuple[str, ...]
+    authorities: Authorities | None = None  # None: without TLS
+
+
+@dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """A complete answer: header names in lower case, the body after decompression."""
 
@@ -125,6 +167,46 @@ class Naming(OpenEar, Protocol):
     def names(self) -> Mapping[str, Any]: ...
 
 
+class Line(Protocol):
+    """An open connection to a place of a system, TLS around it where that was asked for.
+
+    `read` and `write` raise `OSError` for what the network and the other side do, and take as long as they are allowed
+    to; `trouble` says in words what one of these, or a `TimeoutError` of the caller, means.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it leads, with secrets opened."""
+        ...
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The writer's with secrets opened, and the run's marks."""
+        ...
+
+    @property
+    def certificate(self) -> Certificate | None: ...
+
+    @property
+    def timing(self) -> Timing:
+        """From the beginning until now."""
+        ...
+
+    async def read(self) -> bytes:
+        """What has come, at least a byte; `b""` at the end."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send it, unless nothing may leave any more."""
+        ...
+
+    def trouble(self, error: Exception) -> Trouble: ...
+
+    async def aclose(self) -> None:
+        """Hang up. Never raises."""
+        ...
+
+
 class Door(Protocol):
     """The one way out: guards, stamps and times everything that leaves. One door lives as long as one run.
 
@@ -151,8 +233,20 @@ class Door(Protocol):
         """Ask a database, which lets nothing be changed; `:name` in `sql` is bound, never put in as text."""
         ...
 
+    async def count(self, connection: str, at: Mapping[str, str], envelope: Envelope) -> int | Trouble:
+        """How many messages wait at a place, without touching them."""
+        ...
+
     async def pinned(self, host: str, port: int, envelope: Envelope) -> Sequence[str] | Trouble:
         """For a client with a socket of its own: the numeric addresses that it may connect to, and no others."""
+        ...
+
+    async def find(self, url: str, envelope: Envelope) -> Found | Trouble:
+        """The same for an address as in `Dial.url`, and whom TLS believes there. An effect needs leave to POST."""
+        ...
+
+    async def dial(self, to: Dial, envelope: Envelope) -> Line | Trouble:
+        """Connect, for a protocol of its own. An effect needs a system that may be written to."""
         ...
 
     def marks(self, envelope: Envelope) -> tuple[tuple[str, str], ...]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+import jiter
 
 from synthmon.core.foreign import disarm
 from synthmon.core.outcomes import Reason
@@ -14,6 +18,9 @@ from synthmon.core.outcomes import Reason
 MOST_RECORDS, MOST_BYTES = 5000, 2 * 1024 * 1024  # of one run
 MOST_ATTRS, MOST_ATTR_CHARACTERS = 32, 256
 MOST_LINKED_TRACES, MOST_HOPS = 20, 3
+KEY_SLACK_NS = 1_000_000_000
+"""By how much the clock of a system may be behind ours, for what is joined by a key: keys outlive a run (the address
+of a leased account), so what happened before the run is another one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,11 @@ class Evidence:
     def identity(self) -> str:
         """What tells it from another happening of the same step, attempts apart."""
         return self.id or self.span_id or f"{self.at_ns}:{self.seq}"
+
+    @property
+    def happening(self) -> str:
+        """What tells it from every other: all who take one event write down the id of that event."""
+        return f"{self.step}:{self.identity}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,11 @@ class Wanted:
     keys: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Every text that may join a record to the run: where none of them stands, nothing is the run's."""
+        return tuple(dict.fromkeys((self.run_id, self.namespace, *self.traces, *self.keys)))
+
     def matched_by(self, texts: Mapping[str, str]) -> str:
         """Which field bears a mark, in words (`correlationId`, `order (key)`); empty when none does."""
         for name, text in texts.items():
@@ -117,19 +134,25 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 
 
 def from_fields(
-    source: str, fields: Mapping[str, Any], wanted: Wanted, received_ns: int, renamed: Mapping[str, str]
+    source: str,
+    fields: Mapping[str, Any],
+    wanted: Wanted,
+    received_ns: int,
+    renamed: Mapping[str, str],
+    otherwise: str = "",
 ) -> Evidence | None:
     """A log line, a row or a document as evidence; None when it is of another run, or bears no time.
 
-    `renamed` says where a part of `FIELDS` is found, as a dotted path: `{step: labels.step}`.
+    `renamed` says where a part of `FIELDS` is found, as a dotted path: `{step: labels.step}`. `otherwise` says why it
+    is the run's though it bears no mark: the question that it answers named the run.
     """
     texts = flat(fields)
-    matched_by = wanted.matched_by(texts)
+    matched_by = wanted.matched_by(texts) or otherwise
     if not matched_by:
         return None
     found = {part: _first(texts, renamed.get(part), names) for part, names in FIELDS.items()}
     at_ns = instant_ns(found["at"])
-    if not at_ns:
+    if not at_ns or is_stale(matched_by, at_ns, wanted):
         return None
     duration_ms = _number(found["latency"])
     used = {renamed.get(part) or next((n for n in names if n in texts), "") for part, names in FIELDS.items()}
@@ -154,11 +177,46 @@ def from_fields(
     )
 
 
+def is_stale(matched_by: str, at_ns: int, wanted: Wanted) -> bool:
+    """Whether a record that only a key joins happened before the run: then another run had that key."""
+    return matched_by.endswith("(key)") and at_ns < wanted.since_ns - KEY_SLACK_NS
+
+
+def fields_of(line: bytes) -> dict[str, Any] | None:
+    """The fields of a line of JSON; None when it is no object.
+
+    Lenient, as loggers are careless and what is not understood is not seen: of a key that stands twice the last counts,
+    NaN and lone surrogates pass, bytes that are no UTF-8 become U+FFFD. A field `log`, `message` or `body` that holds
+    an object as text (as containers wrap what is written to standard output) is opened, and its fields come first.
+    """
+    found = _object(line)
+    if found is None:
+        return None
+    for name in ("log", "message", "body"):
+        text = found.get(name)
+        if isinstance(text, str) and text.startswith("{") and (inner := _object(text.encode())) is not None:
+            return {**inner, **{key: value for key, value in found.items() if key not in inner and key != name}}
+    return found
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    if not line.startswith(b"{"):
+        return None
+    with suppress(ValueError):
+        value = jiter.from_json(line)
+        return value if isinstance(value, dict) else None
+    text = _SURROGATE.sub(r"\\ufffd", line.decode("utf-8", "replace"))
+    with suppress(ValueError):
+        value = jiter.from_json(text.encode())
+        return value if isinstance(value, dict) else None
+    return None
+
+
 def flat(fields: Mapping[str, Any], prefix: str = "", depth: int = 4) -> dict[str, str]:
     """Nested fields by dotted path, every value as text; lists by index."""
     found: dict[str, str] = {}
     for name, value in fields.items():
-        path = f"{prefix}{name}"
+        path = disarm(f"{prefix}{name}")
         match value:
             case dict() if depth:
                 found.update(flat(value, f"{path}.", depth - 1))
@@ -188,7 +246,7 @@ def instant_ns(text: str) -> int:
     when it is none. A time without a zone is UTC."""
     number = _number(text)
     if number is not None:
-        return _scaled_ns(text, number)
+        return _scaled_ns(text, number) if 0 < number < 1 << 63 else 0
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -196,6 +254,9 @@ def instant_ns(text: str) -> int:
     whole = moment.replace(microsecond=0)
     seconds = int(whole.timestamp() if whole.tzinfo else _as_utc_s(whole))
     return seconds * 1_000_000_000 + _fraction_ns(text, moment)
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 def _as_utc_s(moment: datetime) -> float:

@@ -56,6 +56,9 @@ SLO_LATENCY = Family(
     "seconds",
 )
 
+CLAUSES = Family(
+    "synthmon_clause_verdicts", _C, "Clauses about events, by how they were judged.", ("clause", "verdict")
+)
 RUNS = Family(
     "synthmon_runs", _C, "Slots by how they ended; their sum is every slot there was.", ("outcome",), exemplar=True
 )
@@ -116,6 +119,7 @@ MEASURED = (
         REASONS,
         FAILURES,
         STEP_FAILURES,
+        CLAUSES,
         GOOD,
         BAD,
         SLOW,

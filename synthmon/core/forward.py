@@ -17,7 +17,7 @@ from synthmon.core.secrets import SecretError, Vault, disarmed
 
 
 class Forward(Clean):
-    """One run on its way through its steps. `names` are `identity.*`, `hook.*` and `secret.*` (sealed)."""
+    """One run on its way through its steps. `names` are `identity.*` and `secret.*` (sealed)."""
 
     def __init__(self, journey: Journey, run: Run, names: Mapping[str, Any], vault: Vault, now_s: float) -> None:
         super().__init__(now_s, run.started)

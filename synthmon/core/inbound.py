@@ -102,7 +102,7 @@ class Hooks(Protocol):
     """Who gives out addresses."""
 
     def open(self, hook: Hook, deliver: Take) -> Address:
-        """Arm a hook; it takes calls from this moment on. Raises `Crowded` when too many are open."""
+        """Arm a hook; it takes calls from this moment on. Raises `Crowded` when too many are open, `NotListening`."""
         ...
 
     def close(self, address: Address) -> None:
@@ -120,3 +120,21 @@ class Otlp(Protocol):
 
 class Crowded(Exception):
     """More hooks are open than can be."""
+
+
+class NotListening(Exception):
+    """Nothing listens for calls here; why, in words for a person."""
+
+
+class Deaf:
+    """`Hooks` where nothing listens, and why."""
+
+    def __init__(self, why: str = "nothing listens for calls here: see `hooks:` in the settings") -> None:
+        self._why = why
+
+    def open(self, hook: Hook, deliver: Take) -> Address:
+        """Raises `NotListening`."""
+        raise NotListening(self._why)
+
+    def close(self, address: Address) -> None:
+        """There is none."""

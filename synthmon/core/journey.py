@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from synthmon.core.clauses import Clause, EventSpec
 from synthmon.core.errors import Place
 from synthmon.core.expressions import Expression, Scope
+from synthmon.core.sources import Source
 from synthmon.core.templates import Template
 
 
@@ -201,6 +203,20 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Promises:
+    """What `verify` says about events: `events` are named records of `sources`, `clauses` what must hold of them.
+
+    `within_s` counts from the end of the last step; `settle_s` is how long it stays even if all is decided.
+    """
+
+    events: tuple[EventSpec, ...] = ()
+    clauses: tuple[Clause, ...] = ()
+    sources: tuple[Source, ...] = ()
+    within_s: float = 30.0
+    settle_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
     """One multi-step journey, ready to run. `name` is the metric label (`base/case` for a case)."""
 
@@ -212,6 +228,7 @@ class Journey:
     system: str
     steps: tuple[Step, ...]
     verify: tuple[Check, ...] = ()
+    promises: Promises = Promises()
     vars: tuple[tuple[str, Template], ...] = ()
     case: Mapping[str, Any] = field(default_factory=dict)
     case_name: str = ""

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from synthmon.core.connections import Connection, ConnectionKind
 from synthmon.core.door import Door, Envelope, Hear, OpenEar, Trouble
+from synthmon.core.expressions import Expression
 from synthmon.core.journey import Spec
 from synthmon.core.plugins import Plugin
 from synthmon.core.templates import Template, Tree
@@ -32,6 +33,10 @@ class Maker(Protocol):
 
     def tree(self, value: Any, path: Path) -> Tree:
         """Compile JSON with texts in it; keys of maps are literal."""
+        ...
+
+    def truth(self, text: str, path: Path, names: Mapping[str, str]) -> Expression | None:
+        """Compile a check that may also use these names (→ types); None after a fault."""
         ...
 
     def read(self, file: str, path: Path) -> bytes:

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     FENCED = "fenced"
     NO_LISTENER = "no_listener"  # nothing listens here for the calls that a step awaits
     CONNECTION = "connection"  # a broker or database that is not itself under test cannot be used
+    EVIDENCE = "evidence"  # a source of evidence is down, behind, or its clocks leave the order open
     TOO_MANY = "too_many"  # more came than is kept
     NO_IDENTITY = "no_identity"
     MISSING_SECRET = "missing_secret"

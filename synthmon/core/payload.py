@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -91,6 +91,18 @@ class FormPayload:
 
 
 Payload = JsonPayload | FixedPayload | TextPayload | FormPayload
+
+
+def revealed(value: Any, reveal: Callable[[str], str]) -> Any:
+    """JSON whose texts have their sealed handles opened, before it is written. Raises `SecretError`."""
+    match value:
+        case str():
+            return reveal(value)
+        case list():
+            return [revealed(item, reveal) for item in value]
+        case dict():
+            return {key: revealed(item, reveal) for key, item in value.items()}
+    return value
 
 
 def dump_json(value: Any) -> bytes:

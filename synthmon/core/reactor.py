@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Generator
 from typing import Any
 
-from synthmon.core.acts import Act, Arm, Cancel, Do, Note, Seen, Wake
+from synthmon.core.acts import Act, Arm, Cancel, Do, Note, Seen, Wake, Watch
 
 Strand = Generator[tuple[str, ...], Seen, Any]
 
@@ -27,7 +27,7 @@ class Reactor:
     def __init__(self, now_s: float) -> None:
         self.now_s = now_s
         self._acts: list[Act] = []
-        self._open: dict[str, Do | Arm | Wake] = {}
+        self._open: dict[str, Do | Arm | Watch | Wake] = {}
         self._strands: dict[str, Strand] = {}
         self._waits: dict[str, tuple[str, ...]] = {}
         self._kept: dict[str, deque[Seen]] = {}
@@ -44,7 +44,7 @@ class Reactor:
         self.now_s = max(self.now_s, seen.at_s)
         act = self._open.get(seen.id)
         if act is not None or seen.id.startswith("!"):
-            if not isinstance(act, Arm):  # a listener is answered many times
+            if not isinstance(act, Arm | Watch):  # what listens is answered many times
                 self._open.pop(seen.id, None)
             self._queue.append(seen)
             self._turn()
@@ -56,7 +56,7 @@ class Reactor:
         return acts
 
     def ask(self, act: Act) -> None:
-        """Say an act; a `Do` or `Wake` is open until its answer was fed, an `Arm` until it is cancelled."""
+        """Say an act; a `Do` or `Wake` is open until its answer was fed, an `Arm` or `Watch` until it is cancelled."""
         self._acts.append(act)
         if not isinstance(act, Cancel | Note):
             self._open[act.id] = act
@@ -79,7 +79,7 @@ class Reactor:
         act = self._open.get(act_id)
         return act.request if isinstance(act, Do) else None
 
-    def open_acts(self) -> tuple[Do | Arm | Wake, ...]:
+    def open_acts(self) -> tuple[Do | Arm | Watch | Wake, ...]:
         """Everything asked for and not answered yet."""
         return tuple(self._open.values())
 

@@ -1,14 +1,14 @@
-"""Whether a failed request may be repeated: not while most fail, so that an outage is not made worse.
+"""Whether a failed request may be repeated: not while too many fail, so that an outage is not made worse.
 
-Retry throttling as in gRPC's proposal A6: a failure takes a token, a success gives a tenth of one back, and nothing is
-repeated while no more than half of them are left. A few failures among many successes are repeated; of many in a row
-only the first few are.
+Retry throttling as in gRPC's proposal A6: a failure takes a token, a success gives half of one back, and nothing is
+repeated while no more than half of them are left. Failures are repeated while at most a third of the requests fail; of
+many in a row only the first few are.
 """
 
 from __future__ import annotations
 
-TOKENS = 10.0
-GIVEN_BACK = 0.1
+TOKENS = 20.0
+GIVEN_BACK = 0.5
 
 
 class RetryTokens:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from synthmon.core.door import Timing
+from synthmon.core.evidence import Evidence
 from synthmon.core.namespaces import namespace
 from synthmon.core.outcomes import Outcome, Reason
 
@@ -97,6 +98,18 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ClauseRecord:
+    """One promise about events as it was judged: `verdict` pass, fail, unknown or not_reached; `decided_by` are the
+    happenings of the records that decided it."""
+
+    text: str
+    place: str
+    verdict: str
+    said: str = ""
+    decided_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DebtRecord:
     """What the run left behind or took back: `closed` (absence verified), `never_left` or `owed`."""
 
@@ -129,6 +142,8 @@ class Record:
     system: str = ""  # who is booked: the journey's own system, or the one `blame` names
     steps: tuple[StepRecord, ...] = ()
     verify: tuple[CheckRecord, ...] = ()
+    clauses: tuple[ClauseRecord, ...] = ()
+    evidence: tuple[Evidence, ...] = ()  # in order of time
     undo: tuple[Attempt, ...] = ()
     debts: tuple[DebtRecord, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=dict)
@@ -140,4 +155,4 @@ class Record:
 
     def head(self) -> Record:
         """The record without its steps: what lists show."""
-        return replace(self, steps=(), verify=(), undo=(), vars={}, identity={})
+        return replace(self, steps=(), verify=(), clauses=(), evidence=(), undo=(), vars={}, identity={})

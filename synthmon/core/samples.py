@@ -17,6 +17,7 @@ from synthmon.core.families import (
     ALERT_LOCATIONS,
     ATTEMPTS,
     BAD,
+    CLAUSES,
     CONSECUTIVE,
     DURATION,
     FAILURES,
@@ -45,6 +46,7 @@ from synthmon.core.families import (
 from synthmon.core.journey import Every, Journey, Slo
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, Record
+from synthmon.core.sequence import Verdict
 
 MOST_SERIES = 64
 """For one journey in one location, the journey's own constants included."""
@@ -175,6 +177,8 @@ def _plain_starts(journey: Journey, detail: Detail) -> Iterator[Start]:
     yield Start(FAILURES, (journey.system, "true"))
     yield from (Start(FAILURES, (system, "false")) for system in _blamed(journey))
     yield from (Start(STEP_FAILURES, (name,)) for name in _deciders(journey))
+    texts = dict.fromkeys(clause.text for clause in journey.promises.clauses)
+    yield from (Start(CLAUSES, (text, verdict.value)) for text in texts for verdict in Verdict)
     yield from (Start(family) for family in (GOOD, BAD, LAGGED))
     yield from (Start(SLOW, (quantile,)) for quantile in (journey.slo.latency if journey.slo else ()))
     yield Start(LATENCY, (), LATENCY.buckets)
@@ -196,7 +200,12 @@ def _blamed(journey: Journey) -> tuple[str, ...]:
 
 
 def _deciders(journey: Journey) -> tuple[str, ...]:
-    return (*(step.id for step in journey.flat if step.pause_s is None), *(("verify",) if journey.verify else ()))
+    steps = (step.id for step in journey.flat if step.pause_s is None)
+    return (*steps, *(("verify",) if _verifies(journey) else ()))
+
+
+def _verifies(journey: Journey) -> bool:
+    return bool(journey.verify or journey.promises.clauses)
 
 
 def _cost(begun: tuple[Start, ...]) -> int:
@@ -228,6 +237,7 @@ def _after(record: Record, journey: Journey, detail: Detail) -> Iterator[Update]
         yield Observe(DURATION, record.took_ms / 1000)
     if (expires_s := _earliest_expiry_s(record)) is not None:
         yield Put(TLS_EXPIRES, expires_s)
+    yield from (Add(CLAUSES, (clause.text, clause.verdict)) for clause in record.clauses)
     for step in record.steps:
         if detail.steps and step.latency_ms is not None and step.outcome in _GOOD and not step.lagged:
             yield Observe(STEP_LATENCY, step.latency_ms / 1000, (step.id,))
@@ -247,7 +257,7 @@ def _promises(record: Record, journey: Journey, at_s: float) -> Iterator[Update]
         own = booked == journey.system
         yield Add(BAD)
         yield Add(FAILURES, (booked, "true" if own else "false"))
-        yield Add(STEP_FAILURES, (record.step or ("verify" if journey.verify else OTHER),))
+        yield Add(STEP_FAILURES, (record.step or ("verify" if _verifies(journey) else OTHER),))
         yield Add(CONSECUTIVE, by=int(own))  # by 0 it is there, and neither grows nor falls
 
 

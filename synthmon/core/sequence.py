@@ -8,7 +8,7 @@ everything: only then is a record's absence a fact. Nothing is true because noth
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -47,14 +47,14 @@ class _Event:
 
     def take(self, record: Evidence) -> bool:
         """Whether it is another happening; a retry of one that is known counts as the earlier of both."""
-        known = self.ids.get(record.identity)
+        known = self.ids.get(record.happening)
         if known is None:
-            self.ids[record.identity] = record
+            self.ids[record.happening] = record
             insort(self.records, record, key=_when)
             return True
         if _when(record) < _when(known):
             self.records.remove(known)
-            self.ids[record.identity] = record
+            self.ids[record.happening] = record
             insort(self.records, record, key=_when)
             return True
         return False
@@ -70,9 +70,10 @@ class Monitor:
     """The clauses of one run. Feed it reports, and what the run itself did; read `judgements`."""
 
     def __init__(
-        self, events: Iterable[EventSpec], clauses: Iterable[Clause], begin_ns: int, clocks: Clocks = TRUSTED
+        self, events: Iterable[EventSpec], clauses: Sequence[Clause], begin_ns: int, clocks: Clocks = TRUSTED
     ) -> None:
-        self._events = {spec.name: _Event(spec) for spec in events}
+        counted = (EventSpec(c.events[0], c.events[0]) for c in clauses if c.word is Word.EMPTY)
+        self._events = {spec.name: _Event(spec) for spec in (*events, *counted)}
         self._by_source: dict[str, list[_Event]] = {}
         for event in self._events.values():
             self._by_source.setdefault(event.spec.source, []).append(event)
@@ -170,6 +171,8 @@ class Monitor:
                 return self._follows(clause)
             case Word.NOT_BOTH:
                 return self._not_both(clause)
+            case Word.EMPTY:
+                return self._empty(clause)
 
     def _happens(self, clause: Clause) -> Judgement | None:
         limit_ns = self._limit_ns(clause)
@@ -284,6 +287,22 @@ class Monitor:
         if limit_ns is None or not all(self._told(e, limit_ns) and e.spec.source in self._alive for e in both):
             return None
         return _pass(clause, f"not both happened by {self._since(limit_ns)}")
+
+    def _empty(self, clause: Clause) -> Judgement | None:
+        """Nothing waits there at the end, or no more than before; more may be somebody else's."""
+        event, limit_ns = self._events[clause.events[0]], self._limit_ns(clause)
+        if limit_ns is None or not self._told(event, limit_ns) or not event.records:
+            return None
+        first, last = (int(record.attrs.get("count", "0")) for record in (event.records[0], event.records[-1]))
+        if last == 0:
+            return _pass(clause, f"{clause.events[0]} is empty", event.records[-1])
+        if last <= first:
+            return _pass(clause, f"{clause.events[0]} holds {last}, as before the run", event.records[-1])
+        said = f"{clause.events[0]} grew from {first} to {last}"
+        if clause.limit:
+            return _fail(clause, said, event.records[-1])
+        said += "; it may be somebody else's: `exclusive: true` would say that it is not"
+        return Judgement(clause, Verdict.UNKNOWN, said, (event.records[-1],))
 
     # what is known ---------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,8 @@ class Means(Protocol):
         self, method: str, path: str, params: Mapping[str, str], body: bytes | None = None
     ) -> HttpAnswer | Trouble:
         """One read at the back end of the source, `path` behind its base; a secret `token` or `password` of the source
-        goes along by itself."""
+        goes along by itself: `Authorization: Bearer …` (or what its keys name as `scheme`), or Basic with their `user`;
+        so does their `tenant`, as `X-Scope-OrgID`."""
         ...
 
     async def rows(self, sql: str, params: Mapping[str, Any]) -> Rows | Trouble:

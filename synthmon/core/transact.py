@@ -15,10 +15,10 @@ from synthmon.core.course import Course, Look
 from synthmon.core.debts import Debt, attempt, clean_up_refs, flight_ids
 from synthmon.core.door import Trouble
 from synthmon.core.expressions import ExpressionError
+from synthmon.core.gather import Gathering
 from synthmon.core.intents import Intent, Opened
 from synthmon.core.journey import Journey, Retry, Step, Within
 from synthmon.core.judge import judge
-from synthmon.core.listen import Listening
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
 from synthmon.core.reactor import Stopped, Strand
 from synthmon.core.run import CheckRecord, Run
@@ -29,7 +29,7 @@ LAST_LOOK_MARGIN_S = 0.05  # the last look of a poll is asked for this long befo
 RETRY_WAIT_S = 0.2
 
 
-class Transaction(Listening):
+class Transaction(Gathering):
     """One run of one journey. Feed it until `done`; then `core.verdict.record` tells how it went.
 
     `names` are `identity.*` and `secret.*` (sealed); `run.*`, `case.*` and `vars.*` are made here.
@@ -69,12 +69,15 @@ class Transaction(Listening):
 
     def _main(self) -> Strand:
         try:
-            ready = yield from self._fill_vars()
-            if ready and (yield from self._steps(self.journey.steps)):
-                self.verified = judge(self.journey.verify, self.now_scope()).checks
+            if (yield from self._fill_vars()):
+                self.gather()
+                if (yield from self._steps(self.journey.steps)):
+                    self.verified = judge(self.journey.verify, self.now_scope()).checks
+                    yield from self.hold_promises()
         except Stopped:
             pass  # deadline or interrupt: what is left is clean-up
         self.forward_end_s = self.now_s
+        self.stop_gathering()
         self.close_ears()
         owing = {act_id for debt in self.debts for act_id in flight_ids(debt)}
         for act in self.open_acts():

@@ -9,12 +9,14 @@ from enum import StrEnum
 from typing import Any
 
 from synthmon.core import secrets
+from synthmon.core.clauses import Word
 from synthmon.core.course import Course, masked
 from synthmon.core.journey import Step
 from synthmon.core.judge import say
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
-from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, Run, StepRecord
+from synthmon.core.run import Attempt, CheckRecord, ClauseRecord, DebtRecord, Record, Run, StepRecord
 from synthmon.core.secrets import Vault
+from synthmon.core.sequence import Judgement, Verdict
 from synthmon.core.transact import Transaction
 
 
@@ -41,6 +43,8 @@ def record(run: Transaction, identity: dict[str, object] | None = None) -> Recor
         system=decided.blamed() if decided else run.journey.system,
         steps=steps,
         verify=run.verified,
+        clauses=tuple(_clause_record(judged) for judged in run.monitor.judgements),
+        evidence=tuple(sorted(run.evidence.values(), key=lambda found: (found.at_ns, found.seq))),
         undo=tuple(sorted((a for debt in run.debts for a in debt.attempts), key=lambda a: a.at_ms)),
         debts=tuple(DebtRecord(debt.path, _undo_words(debt.path), debt.state) for debt in run.debts),
         vars={name: masked(value) for name, value in run.vars.items()},
@@ -133,12 +137,39 @@ def _verdict(run: Transaction) -> tuple[Outcome, Reason, str, Course | None]:
     failed = next((check for check in run.verified if check.ok is False), None)
     if failed is not None:
         return Outcome.FAILED, Reason.EXPECTATION, f"verify: {say(failed)}", None
-    evaluated = sum(course.judged.evaluated for course in courses) + sum(c.ok is not None for c in run.verified)
+    for verdict, outcome in ((Verdict.FAIL, Outcome.FAILED), (Verdict.UNKNOWN, Outcome.UNKNOWN)):
+        broken = next((judged for judged in run.monitor.judgements if judged.verdict is verdict), None)
+        if broken is not None:
+            return outcome, _reason_of(broken), f"verify: {broken.clause.text}: {broken.said}", None
+    held = sum(judged.verdict is Verdict.PASS for judged in run.monitor.judgements)
+    evaluated = held + sum(course.judged.evaluated for course in courses) + sum(c.ok is not None for c in run.verified)
     if not evaluated:
         return Outcome.SKIPPED, Reason.WHEN, "every check was skipped by `when`", None
     if any(course.outcome is Outcome.FLAKY for course in courses):
         return Outcome.FLAKY, Reason.NONE, "passed after a retry", None
     return Outcome.PASSED, Reason.NONE, "", None
+
+
+def _reason_of(judged: Judgement) -> Reason:
+    """Why a run ends as it does because of one clause."""
+    if judged.verdict is Verdict.UNKNOWN:
+        return Reason.EVIDENCE
+    match judged.clause.word:
+        case Word.HAPPENS | Word.FOLLOWS:
+            return Reason.LOST
+        case Word.BEFORE:
+            return Reason.ORDER if len(judged.records) > 1 else Reason.LOST
+        case Word.ONCE:
+            return Reason.DUPLICATE if judged.records else Reason.LOST
+        case Word.AT_MOST:
+            return Reason.DUPLICATE
+    return Reason.EXPECTATION
+
+
+def _clause_record(judged: Judgement) -> ClauseRecord:
+    place = judged.clause.place
+    decided_by = tuple(record.happening for record in judged.records[:10])
+    return ClauseRecord(judged.clause.text, f"{place.file}:{place.line}", judged.verdict, judged.said, decided_by)
 
 
 def _step_record(run: Transaction, step: Step) -> StepRecord:

@@ -15,7 +15,7 @@ from synthmon.demo.nats_server import NoServer
 from synthmon.demo.serving import PortTaken
 from synthmon.demo.shop import running_shop
 
-DEFAULT_PORT = 9870
+DEFAULT_PORT, DEFAULT_NATS_PORT = 9870, 9872
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -24,19 +24,19 @@ def main(arguments: list[str] | None = None) -> int:
     """0 after a stop that was asked for, 1 when the shop could not open."""
     told = _arguments(arguments)
     try:
-        asyncio.run(_keep_open(told.port, told.dir, told.otlp, told.for_s))
+        asyncio.run(_keep_open(told.port, _nats_port(told), told.dir, told.otlp, told.for_s))
     except (PortTaken, NoServer) as exc:
         print(f"The shop cannot open: {exc}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _keep_open(port: int, folder: Path | None, otlp: str | None, for_s: float | None) -> None:
+async def _keep_open(port: int, nats_port: int, folder: Path | None, otlp: str | None, for_s: float | None) -> None:
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, told_to_stop.set)
-    async with running_shop(folder, port, otlp=otlp) as shop:
+    async with running_shop(folder, port, nats_port=nats_port, otlp=otlp) as shop:
         print(f"The shop is open at {shop.url} (bus: {shop.nats_url or shop.bus}, logs: {shop.logs}).", flush=True)
         print(f"Break something: curl -X POST {shop.url}/_demo/faults/lose-event. Stop with Ctrl-C.", flush=True)
         with suppress(TimeoutError):
@@ -46,6 +46,11 @@ async def _keep_open(port: int, folder: Path | None, otlp: str | None, for_s: fl
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m synthmon.demo", description="A small event-driven shop.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="on 127.0.0.1; 0 takes a free one")
+    parser.add_argument(
+        "--nats-port",
+        type=int,
+        help=f"of its NATS server, 0 takes a free one (default: {DEFAULT_NATS_PORT} beside --port {DEFAULT_PORT}, else 0)",
+    )
     parser.add_argument("--dir", type=Path, help="for logs; without it a temporary folder, removed at the end")
     parser.add_argument(
         "--otlp",
@@ -54,6 +59,13 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--for", dest="for_s", type=_duration_s, metavar="60s", help="stop after this long")
     return parser.parse_args(arguments)
+
+
+def _nats_port(told: argparse.Namespace) -> int:
+    """The usual port goes with the usual port of the gateway; beside another one there may be another shop."""
+    if told.nats_port is not None:
+        return int(told.nats_port)
+    return DEFAULT_NATS_PORT if told.port == DEFAULT_PORT else 0
 
 
 def _duration_s(text: str) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 from synthmon.demo.answers import Refused, email_of, text_of
 from synthmon.demo.bus import Bus, BusTrouble
+from synthmon.demo.callback import callback_of
 from synthmon.demo.correlation import Correlation, Place, new_place
 from synthmon.demo.notes import Note, Notes
 from synthmon.demo.orders import PRICES, Stock
@@ -49,6 +50,8 @@ class Desk:
         order["status"] = "placed"
         order["correlationId"] = correlation.id
         order["timeline"] = {"placed": iso(time.time_ns())}
+        if notify := callback_of(body):
+            order["notify"] = notify
         kept = self._rows.orders.write(order)
         payload = {"orderId": kept["id"], "reference": kept["reference"]}
         try:

@@ -41,8 +41,8 @@ def find_binary() -> str | None:
 
 
 @asynccontextmanager
-async def nats_server(binary: str, folder: Path, port: int = -1) -> AsyncIterator[NatsServer]:
-    """Run JetStream with its store in a new folder inside ``folder``; port -1 takes a free one.
+async def nats_server(binary: str, folder: Path, port: int = 0) -> AsyncIterator[NatsServer]:
+    """Run JetStream with its store in a new folder inside ``folder``; port 0 takes a free one.
 
     The store is removed at the end. On Linux the server also ends when this process is killed.
     """
@@ -50,7 +50,7 @@ async def nats_server(binary: str, folder: Path, port: int = -1) -> AsyncIterato
     log = folder / "nats-server.log"
     process = await asyncio.create_subprocess_exec(
         binary,
-        *("--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(store)),
+        *("--addr", "127.0.0.1", "--port", str(port or -1), "--jetstream", "--store_dir", str(store)),
         *("--ports_file_dir", str(store), "--log", str(log)),
         stdin=DEVNULL,
         stdout=DEVNULL,
@@ -59,13 +59,13 @@ async def nats_server(binary: str, folder: Path, port: int = -1) -> AsyncIterato
         preexec_fn=_dying_with_parent(),
     )
     try:
-        yield NatsServer(await _address(process, store, log), process)
+        yield NatsServer(await _address(process, store, log, port), process)
     finally:
         await _stop(process)
         shutil.rmtree(store, ignore_errors=True)
 
 
-async def _address(process: Process, store: Path, log: Path) -> str:
+async def _address(process: Process, store: Path, log: Path, port: int) -> str:
     """The server writes the ports that it took into a file; wait for that."""
     try:
         async with asyncio.timeout(_START_LIMIT_S):
@@ -75,7 +75,8 @@ async def _address(process: Process, store: Path, log: Path) -> str:
                 await asyncio.sleep(0.02)
     except TimeoutError as exc:
         raise NoServer(f"nats-server did not start within {_START_LIMIT_S:.0f} s. Read {log}.") from exc
-    raise NoServer(f"nats-server ended with code {process.returncode} while starting. Read {log}.")
+    taken = f" (is port {port} free?)" if port else ""
+    raise NoServer(f"nats-server ended with code {process.returncode} while starting{taken}. Read {log}.")
 
 
 def _first_address(store: Path) -> str:

@@ -6,6 +6,8 @@ import asyncio
 import time
 from decimal import Decimal
 
+from synthmon.demo.callback import call_back
+from synthmon.demo.correlation import new_place
 from synthmon.demo.faults import Board
 from synthmon.demo.functions import Dependencies, Event, Following, Function, Skip
 from synthmon.demo.rows import Row, Rows, iso
@@ -146,6 +148,7 @@ class Orders:
 
     async def prepare_shipment(self, event: Event) -> tuple[Following, ...]:
         await self._dependencies.call(event, "carrier", 10)
+        await self._tell(event)
         order = self._order(event)
         if "shipped" not in order["timeline"]:
             self._stock.ship(order)
@@ -167,6 +170,15 @@ class Orders:
             }
         )
         return ()
+
+    async def _tell(self, event: Event) -> None:
+        """Who ordered may have left an address to be called; until it is, nothing is shipped."""
+        order = self._order(event)
+        if "notify" not in order:
+            return
+        sender = event.correlation.sender.inside() if event.correlation.sender else new_place()
+        told = {"orderId": order["id"], "reference": order["reference"], "status": "shipped"}
+        await call_back(order["notify"], told, event.correlation.headers(sender))
 
     async def _ask_psp(self, event: Event) -> float:
         """Milliseconds for both the ordinary call and, if the fault is on and another overlapped, the wait."""

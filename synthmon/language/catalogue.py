@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from synthmon.core.kinds import Listens
 from synthmon.core.plugins import Plugin
 from synthmon.language.connections import find_connections
+from synthmon.language.evidence import find_sources
 from synthmon.language.kinds import STRUCTURE, find_kinds, lacking
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kind. `what` is `step`, `listening step` or `connection`; `extra` brings its library, `needs` is what to
-    install here, empty when nothing is lacking."""
+    """One kind. `what` is `step`, `listening step`, `connection` or `source of evidence`; `extra` brings its library;
+    `needs` is what to install here, empty when nothing is lacking."""
 
     word: str
     what: str
@@ -27,7 +28,8 @@ def catalogue() -> list[Row]:
     rows = [Row(word, "step", _first(keys.__doc__ or ""), "", "") for word, keys in STRUCTURE.items()]
     rows += [_row(f.kind, "listening step" if isinstance(f.kind, Listens) else "step") for f in find_kinds().values()]
     rows += [_row(forms.kind, "connection") for forms in find_connections().values()]
-    order = ("step", "listening step", "connection")
+    rows += [_row(forms.kind, "source of evidence") for forms in find_sources().values()]
+    order = ("step", "listening step", "connection", "source of evidence")
     return sorted(rows, key=lambda row: (order.index(row.what), row.word))
 
 

@@ -191,6 +191,15 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "A connection does not say what it connects to, or says two things.", "{nats: nats://host:4222}"
         ),
         "bad-connection": _error("The address of a connection cannot be one.", "`synthmon explain nats` shows one."),
+        "no-evidence-kind": _error(
+            "A source of evidence does not say where it is, or says two things.", "{jsonl: /var/log/shop/*.jsonl}"
+        ),
+        "unknown-evidence": _error("The settings have no such source of evidence.", "Correct the name, or add it."),
+        "unknown-event": _error("A clause is about an event that has no entry in `events`.", "Add it to `events:`."),
+        "bad-clause": _error(
+            "A clause promises nothing, two things, or something that its source cannot tell.",
+            "`synthmon explain clause` lists the words.",
+        ),
         "missing-extra": _error(
             "A kind of step or connection needs a library that is not installed.",
             "Install the extra that `synthmon kinds` names: pip install 'synthmon[nats]'.",
@@ -200,6 +209,14 @@ CODES: Mapping[str, Code] = MappingProxyType(
         ),
         "message-place": _error(
             "A message needs other words for its place than these.", "`synthmon explain nats` names them."
+        ),
+        "query-params": _error(
+            "A name in a query without its value, or a value without its name.",
+            "Name the same in `sql` (`:name`) and in `params`.",
+        ),
+        "query-text": _error(
+            "The text of a query cannot be meant: `${…}` in it would be a part of the SQL.",
+            "Write `:name` there and put the value into `params`.",
         ),
         "unknown-session": _error("The settings have no such session.", "Correct the name, or add it."),
         "bad-base": _error("Not an absolute URL.", "https://host"),
@@ -216,11 +233,27 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "budget-exceeded": _warning(
             "All journeys together use more of a system than its budget.", "Raise it, or run less often."
         ),
+        # the kinds that speak other protocols
+        "tcp-place": _error("`tcp` is no host and port.", "host:443, or :443 at the system's host."),
+        "websocket-url": _error("`websocket` is no address of one.", "wss://host/path, or /path behind the base."),
+        "sse-url": _error("`sse` is no address of HTTP.", "https://host/path, or /path behind the base."),
+        "dns-name": _error("No name, or no address of a server, that can be asked.", "shop.example.com, 192.0.2.53"),
+        "grpc-method": _error("`grpc` names no method that can be called.", "shop.Orders/Get"),
         # the kind http
         "http-method": _error("`http` does not begin with a method.", "GET /path"),
         "http-url": _error("`http` has no URL.", "GET /path"),
         "http-fragment": _error("A fragment (#…) never leaves the client.", "Leave it out."),
         "http-bodies": _error("A request with two bodies.", "Keep one of json, body, form."),
+        "no-hooks": _error(
+            "A step awaits calls, and the settings have no `hooks`.",
+            "hooks: {listen: 127.0.0.1:9881, url: https://host}",
+        ),
+        "hook-method": _error("`hook` awaits another method than these.", "hook: POST"),
+        "hook-reply": _error("A reply with a status that has no body, and a body.", "Leave the body out."),
+        "hook-key": _error("The key of a hook is written into the journey.", 'hmac: "${secret.webhook_key}"'),
+        "shared-address": _error(
+            "A mailbox address that all runs share, and nothing says whose mail is meant.", "Add `where:`."
+        ),
         "http-header": _error("A header that the client sets itself, or no header name.", "Leave it out."),
     }
 )

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from synthmon.core.errors import Problem
-from synthmon.core.journey import Alert, Check, Journey, Slo, Step
+from synthmon.core.journey import Alert, Check, Journey, Promises, Slo, Step
 from synthmon.core.system import System
 from synthmon.core.templates import Template
 from synthmon.language.calls import compile_call
 from synthmon.language.cases import Case, read_cases
 from synthmon.language.documents import Document
+from synthmon.language.events import compile_verify
 from synthmon.language.expressions import literal
 from synthmon.language.faults import Faults, check_keys, keys_of
+from synthmon.language.hooks import hook_names, say_circles
 from synthmon.language.identity_sources import identity_names, sealed_names
 from synthmon.language.lint import lint
 from synthmon.language.names import RUN, Names, Story, type_of
@@ -84,12 +86,14 @@ class _Body:
     vars: tuple[tuple[str, Template], ...]
     steps: tuple[Step, ...]
     verify: tuple[Check, ...]
+    promises: Promises
 
 
 def _begin(keys: JourneyKeys, document: Document, shop: Workshop, faults: Faults) -> Progress:
     """The names that a journey has before its first step, and what it refers to in the settings."""
     settings = shop.settings
     types = dict(RUN) | {f"secret.{name}": "string" for name in settings.secrets}
+    types |= hook_names(keys.steps, document.marks.file, shop.sources)
     sealed: frozenset[str] = frozenset()
     if keys.system and keys.system not in settings.systems:
         say_unknown_system(keys.system, ("system",), shop, faults)
@@ -128,16 +132,17 @@ def _body(keys: JourneyKeys, case_types: Mapping[str, str], begin: Progress, sho
     made_vars = tuple(_vars(keys, progress, parts, faults))
     raw = keys.steps if isinstance(keys.steps, list) else []
     steps = Steps(parts, compile_call).compile(raw, ("steps",))
+    say_circles(made_vars, steps, faults)
     verify: tuple[Check, ...] = ()
+    promises = Promises()
     if isinstance(keys.verify, VerifyKeys):
         names = Names(
             progress.types,
             hidden=frozenset(progress.hidden) | progress.sealed,
             story=Story(_saved_by(steps), offers=shop.offers),
         )
-        _refuse_clauses(keys.verify, faults)
-        verify = parts.checks(keys.verify.expect, ("verify", "expect"), names)
-    return _Body(progress, made_vars, steps, verify)
+        verify, promises = compile_verify(keys.verify, keys.events, names, parts)
+    return _Body(progress, made_vars, steps, verify, promises)
 
 
 def _vars(keys: JourneyKeys, progress: Progress, parts: Parts, faults: Faults) -> Iterator[tuple[str, Template]]:
@@ -158,14 +163,6 @@ def _vars(keys: JourneyKeys, progress: Progress, parts: Parts, faults: Faults) -
                 )
         progress.types[f"vars.{name}"] = template.type
         yield name, template
-
-
-def _refuse_clauses(keys: VerifyKeys, faults: Faults) -> None:
-    given = {"within": keys.within, "settle": keys.settle}
-    for word in (word for word, value in given.items() if value is not None):
-        fault = f"`{word}` in `verify` is about events, which cannot be used in this version."
-        remedy = "Use `within:` on a step that looks for what has to come."
-        faults.say(("verify", word), "not-yet", fault, remedy, at_key=True)
 
 
 def _saved_by(steps: tuple[Step, ...]) -> dict[str, tuple[str, ...]]:
@@ -212,10 +209,11 @@ def _of_case(
         plain,
         name=f"{plain.name}/{case.name}" if case.name else plain.name,
         digest=_digest(document, case, body, shop, files, plain.name),
-        deadline_s=plain.deadline_s or _deadline_s(body.steps),
+        deadline_s=plain.deadline_s or _deadline_s(body.steps) + _patience_s(body.promises),
         system=plain.system or (implicit.name if implicit else _first_system(body.steps)),
         steps=body.steps,
         verify=body.verify,
+        promises=body.promises,
         vars=body.vars,
         case=case.values,
         case_name=case.name,
@@ -230,6 +228,13 @@ def _deadline_s(steps: tuple[Step, ...]) -> float:
     """30 s, and all the time that the steps may wait on purpose."""
     leaves = [leaf for step in steps for leaf in (step.together or (step,))]
     return 30.0 + sum((s.within.limit_s + s.within.grace_s if s.within else 0.0) + (s.pause_s or 0.0) for s in leaves)
+
+
+def _patience_s(promises: Promises) -> float:
+    """What the clauses may wait for on purpose."""
+    if not promises.clauses:
+        return 0.0
+    return promises.within_s + promises.settle_s + max((source.lag_s for source in promises.sources), default=0.0)
 
 
 def _digest(document: Document, case: Case, body: _Body, shop: Workshop, files: Mapping[str, str], name: str) -> str:
@@ -249,6 +254,7 @@ def _digest(document: Document, case: Case, body: _Body, shop: Workshop, files: 
         *sorted(sealed_names(source)),
         repr((session.keep_s, session.per, session.file, shop.sources.fingerprint(session.file)) if session else ""),
         repr(settings.propagation),
+        *(repr(source) for source in body.promises.sources),
         repr(default),
     ]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -110,14 +110,14 @@ def _read(name: str, raw: Any, path: Path, kinds: ConnectionKinds, faults: Fault
         allow_networks=tuple(keys.networks),
         propagate=keys.propagate,
         tls=Tls(keys.tls.ca, keys.tls.cert, keys.tls.key),
-        references=_references(kind, keys, path, faults),
+        references=references_of(kind.secrets, keys, path, faults),
     )
 
 
-def _references(kind: ConnectionKind, keys: BaseModel, path: Path, faults: Faults) -> dict[str, str]:
-    """What a connection keeps secret, each by the place where it is."""
+def references_of(secrets: Collection[str], keys: BaseModel, path: Path, faults: Faults) -> dict[str, str]:
+    """What a connection or a source keeps secret, each by the place where it is."""
     found = {}
-    for name in sorted(kind.secrets):
+    for name in sorted(secrets):
         value = getattr(keys, name)
         if not value:
             continue

@@ -9,11 +9,14 @@ from pydantic import BaseModel
 from synthmon.core.functions import CATALOGUE
 from synthmon.language.codes import CODES
 from synthmon.language.connections import ConnectionKeys, find_connections
+from synthmon.language.evidence import EvidenceKeys, find_sources
 from synthmon.language.kinds import STRUCTURE, Kinds, find_kinds
 from synthmon.language.schema import (
     AlertKeys,
     CalledKeys,
     CheckKeys,
+    ClauseKeys,
+    EventKeys,
     JourneyKeys,
     ListenKeys,
     LookKeys,
@@ -54,6 +57,9 @@ PLACES: Mapping[str, type[BaseModel]] = {
     "sweep": SweepKeys,
     "retry": RetryKeys,
     "verify": VerifyKeys,
+    "event": EventKeys,
+    "clause": ClauseKeys,
+    "evidence": EvidenceKeys,
     "slo": SloKeys,
     "alert": AlertKeys,
     "called": CalledKeys,
@@ -126,6 +132,8 @@ def _overview(kinds: Kinds) -> str:
     lines += [f"  {word:12} {_first(model.__doc__ or '')}" for word, model in STRUCTURE.items()]
     lines += ["", "Kinds of connections:"]
     lines += [f"  {word:12} {_first(forms.kind.manual)}" for word, forms in sorted(find_connections().items())]
+    lines += ["", "Sources of evidence:"]
+    lines += [f"  {word:12} {_first(forms.kind.manual)}" for word, forms in sorted(find_sources().items())]
     lines += [
         "",
         "Maps and their keys:",
@@ -152,7 +160,8 @@ def _kind(topic: str, kinds: Kinds) -> str:
 def _connection(topic: str) -> str:
     forms = find_connections().get(topic)
     if forms is None:
-        return ""
+        found = find_sources().get(topic)
+        return f"{found.kind.manual.strip()}\n\nKeys:\n{_table(found.keys)}" if found else ""
     kind = forms.kind
     places = [
         f"A `{word}` names its place with: {', '.join(_needed(key, needed) for key, needed in words.items())}"
@@ -231,4 +240,16 @@ def _first(text: str) -> str:
 
 def _topics(kinds: Kinds) -> Iterable[str]:
     keys = {about.alias or name for model in PLACES.values() for name, about in model.model_fields.items()}
-    return {*kinds, *find_connections(), *STRUCTURE, *PLACES, *CATALOGUE, *CODES, *keys, "names", "functions", "codes"}
+    return {
+        *kinds,
+        *find_connections(),
+        *find_sources(),
+        *STRUCTURE,
+        *PLACES,
+        *CATALOGUE,
+        *CODES,
+        *keys,
+        "names",
+        "functions",
+        "codes",
+    }

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 
 from synthmon.core.errors import Problem
 from synthmon.language.marks import Marks, Path
-from synthmon.language.schema import NOT_YET
 from synthmon.language.words import listed, near
 
 M = TypeVar("M", bound=BaseModel)
@@ -144,7 +143,7 @@ def _say(
                 _known_beside(model, one["loc"]),
                 where,
                 faults,
-                not_yet if len(one["loc"]) == 1 else NOT_YET["clause"] if "expect" in one["loc"] else _NONE,
+                not_yet if len(one["loc"]) == 1 else _NONE,
                 elsewhere if len(one["loc"]) == 1 else _NONE,
             )
         case "missing":
@@ -170,14 +169,9 @@ def _say(
             side = "at least" if "greater" in one["type"] else "at most"
             faults.say(where, "out-of-range", f"{given} is out of range.", f"Write {side} {bound}.")
         case "too_short" | "string_too_short":
-            faults.say(
-                where,
-                "empty",
-                f"`{_last(where)}` is empty."
-                if _last(where) != "together"
-                else "`together` holds fewer than two steps.",
-                "Write something there, or remove the key.",
-            )
+            few = f"`{_last(where)}` holds fewer than {context.get('min_length')} entries."
+            fault = few if context.get("min_length", 1) > 1 else f"`{_last(where)}` is empty."
+            faults.say(where, "empty", fault, "Write something there, or remove the key.")
         case "too_long":
             faults.say(
                 where,

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from synthmon.language.connections import find_connections
+from synthmon.language.evidence import find_sources
 from synthmon.language.kinds import STRUCTURE, Kinds, find_kinds
-from synthmon.language.schema import JourneyKeys
+from synthmon.language.schema import CheckKeys, ClauseKeys, JourneyKeys
 from synthmon.language.settings_schema import SettingsKeys
 
 _REF = "#/$defs/{model}"
@@ -41,6 +42,10 @@ def json_schema(kinds: Kinds | None = None) -> dict[str, Any]:
     defs["step"] = _one_of(steps)
     defs["together_step"]["properties"]["together"]["items"] = _one_of([f"{word}_step" for word in sorted(kinds)])
     root["properties"]["steps"]["items"] = {"$ref": "#/$defs/step"}
+    clause = _schema(ClauseKeys, defs)
+    check = _schema(CheckKeys, defs)
+    defs["verify_line"] = {"anyOf": [{"type": "string", "minLength": 1}, check, clause]}
+    defs["VerifyKeys"]["properties"]["expect"]["items"] = {"$ref": "#/$defs/verify_line"}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A synthmon journey"}
     return {**head, **{key: value for key, value in root.items() if key != "title"}, "$defs": defs}
 
@@ -52,6 +57,10 @@ def settings_json_schema() -> dict[str, Any]:
     for word, forms in find_connections().items():
         schema = _schema(forms.keys, defs)
         defs[f"{word}_connection"] = _chosen_by(word, schema, _first(forms.kind.manual))
+    for word, found in find_sources().items():
+        defs[f"{word}_evidence"] = _chosen_by(word, _schema(found.keys, defs), _first(found.kind.manual))
+    evidence = root["properties"]["evidence"]
+    evidence["additionalProperties"] = _one_of([f"{word}_evidence" for word in sorted(find_sources())])
     connections = root["properties"]["connections"]
     connections["additionalProperties"] = _one_of([f"{word}_connection" for word in sorted(find_connections())])
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Settings of synthmon"}

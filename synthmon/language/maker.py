@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from synthmon.core.connections import Connection, ConnectionKind
+from synthmon.core.expressions import Expression
 from synthmon.core.templates import Template, Tree
 from synthmon.language.connections import find_connections
 from synthmon.language.expressions import Expressions
@@ -36,6 +38,9 @@ class StepMaker:
 
     def tree(self, value: Any, path: Path) -> Tree:
         return self._expressions.tree(value, (*self._at, *path), self._names)
+
+    def truth(self, text: str, path: Path, names: Mapping[str, str]) -> Expression | None:
+        return self._expressions.truth(text, (*self._at, *path), self._names.plus(names))
 
     def read(self, file: str, path: Path) -> bytes:
         faults = self._expressions.faults

@@ -20,7 +20,16 @@ class Said:
 
 def explain_name(at: int, name: str, names: Names) -> Said:
     """Why a name has no value here; `at` is where it stands."""
-    for explain in (_not_yet, _of_identity, _of_settings, _too_early, _of_step, _offered_elsewhere, _bare_root):
+    for explain in (
+        _not_yet,
+        _of_hook,
+        _of_identity,
+        _of_settings,
+        _too_early,
+        _of_step,
+        _offered_elsewhere,
+        _bare_root,
+    ):
         if said := explain(at, name, names):
             return said
     known = [known for known in names.types if known not in ("", name)]
@@ -30,9 +39,18 @@ def explain_name(at: int, name: str, names: Names) -> Said:
 
 
 def _not_yet(at: int, name: str, names: Names) -> Said | None:
-    if name.partition(".")[0] in ("hook", "rows") and name not in names.types:
+    if name.partition(".")[0] == "rows" and name not in names.types:
         return Said(at, "not-yet", f"`{name}` needs a kind of step that this version cannot do yet.", "Leave it out.")
     return None
+
+
+def _of_hook(at: int, name: str, names: Names) -> Said | None:
+    if name.partition(".")[0] != "hook":
+        return None
+    known = [known for known in names.types if known.startswith("hook.")]
+    fault = f"No step `hook` gives `{name}`."
+    remedy = "Write `hook.<step>.url` with the id of a step such as `hook: POST`."
+    return Said(at, "undeclared-name", fault, meant(name, known, remedy))
 
 
 def _of_identity(at: int, name: str, names: Names) -> Said | None:

@@ -59,7 +59,7 @@ def check_asserts(step: Step, raw: dict[str, Any], path: Path, kind: Kind, parts
 
 
 def _of_answer(name: str) -> bool:
-    return name not in RUN and not name.startswith(("case.", "secret.", "identity."))
+    return name not in RUN and not name.startswith(("case.", "secret.", "identity.", "hook."))
 
 
 def _check_effect(step: Step, raw: dict[str, Any], path: Path, word: str, system: System | None, parts: Parts) -> None:

@@ -274,14 +274,56 @@ class AlertKeys(Keys):
     locations: StrictInt = Field(1, ge=1, le=100, description="In how many locations at once.")
 
 
-class VerifyKeys(Keys):
-    """Checks on the run as a whole, over everything that its steps saved."""
+class EventKeys(Keys):
+    """A name for some records of a source of evidence: those that have all of these values."""
 
-    within: Seconds | None = Field(
-        None, description="How long to wait for what is expected, from the end of the last step."
+    from_: SystemName = Field(alias="from", description="The source: a name under `evidence:` in the settings.")
+    step: Text | None = Field(None, description="What happened, as the record calls it: ledger-posted.")
+    status: Text | None = Field(None, description="How it ended: ok.")
+    name: Text | None = Field(None, description="The workflow or operation.")
+    service: Text | None = Field(None, description="Who wrote the record.")
+    dependency: Text | None = Field(None, description="What was called.")
+    attempt: StrictInt | None = Field(None, ge=1, description="Which attempt.")
+    where: ExpressionText | None = Field(None, description="An expression over `event.*` that must be true.")
+
+
+Pair = Annotated[list[Word], Field(min_length=2, max_length=2)]
+
+
+class ClauseKeys(Keys):
+    """One promise about events. Exactly one of the first nine keys says which."""
+
+    happens: Word | None = Field(None, description="The event happens.")
+    never: Word | None = Field(None, description="It does not, although its source told something of this run.")
+    once: Word | None = Field(None, description="It happens exactly once; a retry of the same is no second one.")
+    at_most: dict[Word, StrictInt] | None = Field(None, max_length=1, description="Not more often: {publish: 2}.")
+    before: Pair | None = Field(None, description="The first happens, and no earlier the second: [publish, posted].")
+    follows: Pair | None = Field(None, description="After each of the first comes the second: [publish, posted].")
+    not_both: Pair | None = Field(None, description="Not both of them happen.")
+    order: Annotated[list[Word], Field(min_length=2)] | None = Field(
+        None, description="All happen, each before the next: [publish, posted, mailed]."
     )
-    settle: Seconds | None = Field(None, description="Stay and watch for so long, for duplicates.")
-    expect: Checks = Field(description="Checks, one a line.")
+    empty: SystemName | None = Field(None, description="A queue holds nothing at the end: a source that counts.")
+    within: (
+        Annotated[
+            str, BeforeValidator(_within), WithJsonSchema({"type": "string", "examples": ["10s", "10s after order"]})
+        ]
+        | None
+    ) = Field(
+        None,
+        description="By when: from the start of the run, or from the first byte of a step; of `follows`, from each of "
+        "the first. Default: the end of `verify.within`.",
+    )
+    name: str = Field("", description="What it is called where it is shown, and in metrics.")
+    when: ExpressionText | None = Field(None, description="Judge it only if this is true.")
+
+
+class VerifyKeys(Keys):
+    """What has to hold of the run as a whole: checks over what its steps saved, clauses over events."""
+
+    within: Seconds | None = Field(None, description="How long after the last step events may still come. Default 30s.")
+    settle: Seconds | None = Field(None, description="Stay for so long after all is decided, for the record.")
+    expect: list[Any] = Field(description="One a line: a text is a check, a map with one word a clause.", min_length=1)
 
 
 _ANY_MAP: dict[str, Any] = {"type": "object"}
@@ -334,23 +376,17 @@ class JourneyKeys(Keys):
         default_factory=dict, description="Values computed once at the start of a run, read as `vars.<name>`."
     )
     steps: list[Any] = Field(description="The steps, in order. The first that fails ends them.", min_length=1)
-    verify: VerifyKeys | None = Field(None, description="Checks on the run as a whole.")
+    events: dict[Word, EventKeys] = Field(
+        default_factory=dict, description="Names for what other systems report about the run, for `verify`."
+    )
+    verify: VerifyKeys | None = Field(None, description="What has to hold of the run as a whole.")
 
 
 NOT_YET = {
-    "journey": {"events": "`events` (what other systems report)"},
-    "step": {
-        word: f"The step kind `{word}`"
-        for word in ("query", "hook", "mail", "websocket", "browser", "grpc", "tcp", "dns")
-    },
+    "journey": {},
+    "step": {word: f"The step kind `{word}`" for word in ("browser",)},
     "undo": {"auth": "A session for the undo alone", "system": "An undo at another system"},
     "look": {"auth": "A session for this read alone", "system": "A read at another system"},
-    "settings": {
-        "evidence": "`evidence` (logs, spans and rows)",
-    },
-    "clause": {
-        word: f"The clause `{word}`"
-        for word in ("happens", "before", "once", "never", "at_most", "at_least", "follows", "empty", "exactly")
-    },
+    "settings": {},
 }
 """Keys of the language that this version cannot do yet, by the map they stand in: refused in words of their own."""

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from synthmon.core.connections import Connection
 from synthmon.core.journey import Alert, Step
+from synthmon.core.sources import Source
 from synthmon.core.system import Propagation, System, Tls
 from synthmon.core.templates import Template
 
@@ -113,6 +114,7 @@ class Settings:
 
     systems: Mapping[str, System] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    evidence: Mapping[str, Source] = field(default_factory=dict)
     identities: Mapping[str, IdentitySource] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)  # name -> env:, file:, exec: or vault: and what follows
     vault: VaultServer | None = None

@@ -10,6 +10,7 @@ from synthmon.core.errors import Place, Problem
 from synthmon.core.journey import Alert
 from synthmon.core.system import Propagation, System, Tls
 from synthmon.language.connections import find_connections, read_connections
+from synthmon.language.evidence import find_sources, read_sources
 from synthmon.language.expressions import Expressions, Shelf
 from synthmon.language.faults import Faults, check_keys, keys_of
 from synthmon.language.identity_sources import read_identity
@@ -66,10 +67,13 @@ class SettingsRead:
             check_secret(name, reference, ("secrets", name), self.environ, faults)
         for name, session in keys.sessions.items():
             self.session_keys[name] = (session, faults)
+        connections = {**old.connections, **read_connections(keys.connections, find_connections(), faults)}
+        connections = {**old.connections, **read_connections(keys.connections, find_connections(), faults)}
         limits, web, kept = keys.limits, keys.web, keys.retention
         self.settings = Settings(
             systems={**old.systems, **self._systems(keys.systems, faults)},
-            connections={**old.connections, **read_connections(keys.connections, find_connections(), faults)},
+            connections=connections,
+            evidence={**old.evidence, **read_sources(keys.evidence, find_sources(), connections, faults)},
             identities={**old.identities, **self._identities(keys, faults)},
             secrets={**old.secrets, **keys.secrets},
             vault=read_vault(keys.vault, faults) or old.vault,

@@ -235,6 +235,10 @@ class SettingsKeys(Keys):
     connections: dict[SystemName, Any] = Field(
         default_factory=dict, description="Brokers, databases and mailboxes, by name: {bus: {nats: nats://host:4222}}."
     )
+    evidence: dict[SystemName, Any] = Field(
+        default_factory=dict,
+        description="Where that is found what other systems report, by name: {logs: {jsonl: /var/log/shop/*.jsonl}}.",
+    )
     secrets: dict[Word, Secret] = Field(
         default_factory=dict,
         description="Secrets by name, each a place: env:NAME, file:/path, exec:COMMAND or vault:PATH#FIELD.",

@@ -81,11 +81,13 @@ class Parts:
         text = raw[kind.word] if isinstance(raw[kind.word], str) else ""
         return find_system(asked, text, (*path, kind.word), asked_path, self.shop, self.progress, self.faults)
 
-    def checks(self, listed_checks: Iterable[str | CheckKeys], path: Path, names: Names) -> tuple[Check, ...]:
-        """The lines of an `expect`."""
+    def checks(
+        self, listed_checks: Iterable[str | CheckKeys], path: Path, names: Names, only: Path | None = None
+    ) -> tuple[Check, ...]:
+        """The lines of an `expect`; `only` is the place of a single one."""
         made: list[Check] = []
         for i, one in enumerate(listed_checks):
-            at: Path = (*path, i)
+            at: Path = only or (*path, i)
             if isinstance(one, CheckKeys):
                 when = self.expressions.truth(one.when, (*at, "when"), names) if one.when else None
                 expression = self.expressions.truth(one.check, (*at, "check"), names)

@@ -17,6 +17,7 @@ from synthmon.language.names import RUN, Names, Story
 from synthmon.language.rules import check_asserts, check_step
 from synthmon.language.schema import JourneyKeys, ListenKeys, PauseKeys, StepKeys, TogetherKeys, VerifyKeys
 from synthmon.language.step_parts import Parts
+from synthmon.language.systems import check_write
 from synthmon.language.undo import compile_undo
 from synthmon.language.within import compile_within
 from synthmon.language.words import TAKEN, meant, word_fault
@@ -180,6 +181,8 @@ class Steps:
             hears=Hears(where, needs, keys.settle or 0.0, isinstance(kind, Listens) and kind.addressed),
         )
         check_asserts(step, raw, path, kind, parts)
+        if spec.effect and system is not None:  # it says something first
+            check_write(system, raw[kind.word], (*path, kind.word), system is self.progress.implicit, self.faults)
         return step
 
     def _together(self, raw: dict[str, Any], path: Path, default_id: str) -> tuple[Step, ...]:

@@ -12,7 +12,9 @@ from synthmon.language.marks import Path
 from synthmon.language.words import listed, meant
 from synthmon.language.workshop import Progress, Workshop
 
-_ABSOLUTE = re.compile(r"(?<!\S)(https?)://([^/\s?#]*)", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"(?<!\S)(https?|wss?)://([^/\s?#]*)", re.IGNORECASE)
+_PORT = re.compile(r"()((?:\[[0-9A-Fa-f:.]+\]|[^\s/:\[]+):(?:\d+|\$\{.*\}))")  # host:port, all there is
+_HTTP = {"": "http", "ws": "http", "wss": "https"}  # a base is a URL of HTTP
 
 
 def find_system(
@@ -20,10 +22,11 @@ def find_system(
 ) -> System | None:
     """The system of a step: the one it asks for, the journey's, or without settings the one host of its URLs.
 
-    `text` is the value of the key that chose the kind, `GET /orders`; `path` is its place. None after a fault.
+    `text` is the value of the key that chose the kind, `GET /orders`, `wss://host/feed` or `host:993`; `path` is its
+    place. None after a fault.
     """
     name = asked or progress.system
-    absolute = _ABSOLUTE.search(text)
+    absolute = _ABSOLUTE.search(text) or _PORT.fullmatch(text.strip())
     if name:
         system = shop.settings.systems.get(name)
         if system is None:
@@ -90,7 +93,9 @@ def check_write(system: System, text: str, path: Path, implicit: bool, faults: F
 def _covers(entry: str, text: str) -> bool:
     """Whether an entry of `writes` (`POST /graphql`, `*` for anything) covers a request as written."""
     method, _, place = entry.partition(" ")
-    sent, _, url = text.strip().partition(" ")
+    sent, space, url = text.strip().partition(" ")
+    if not space:  # `shop.Orders/Get` of gRPC, as it travels
+        sent, url = "POST", f"/{sent.lstrip('/')}"
     way = urlsplit(url.strip()).path if "://" in url else url.strip().partition("?")[0]
     return method.upper() in (sent.upper(), "*") and fnmatchcase(way, place.strip() or "*")
 
@@ -115,7 +120,8 @@ def _implicit(absolute: re.Match[str], path: Path, progress: Progress, faults: F
         return None
     authority = absolute[2].rpartition("@")[2].lower()
     if progress.implicit is None:
-        progress.implicit = System(authority, {"": f"{absolute[1].lower()}://{authority}"}, (host,))
+        scheme = absolute[1].lower()
+        progress.implicit = System(authority, {"": f"{_HTTP.get(scheme, scheme)}://{authority}"}, (host,))
         progress.systems[authority] = progress.implicit
     elif progress.implicit.name != authority:
         fault = (

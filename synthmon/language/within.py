@@ -34,19 +34,38 @@ def compile_within(
                 at_key=True,
             )
         return None
-    found = _AFTER.fullmatch(keys.within.strip())
-    try:
-        limit_s = seconds(found[1] if found else keys.within)
-    except PydanticCustomError as error:
-        context = error.context or {}
-        remedy = "Write a duration, or one after a step: 10s after order." if not found else str(context["remedy"])
-        faults.say((*path, "within"), "bad-duration", f"{context['fault']}.", remedy)
+    parts = _parts(keys.within, (*path, "within"), faults)
+    if parts is None:
         return None
-    after = found[2] if found else None
+    limit_s, after = parts
     if after is not None and not _may_follow(after, keys, path, prefix, story, sent, faults):
         return None
     full = prefix + after if after else None
     return Within(limit_s, full, poll_s, keys.grace or 0.0)
+
+
+def read_within(text: str | None, path: Path, sent: Set[str], faults: Faults) -> tuple[float | None, str]:
+    """The `within` of a clause: its seconds and the step that they count from; (None, "") when there is none."""
+    parts = _parts(text, path, faults) if text is not None else None
+    if parts is None:
+        return None, ""
+    limit_s, after = parts
+    if after is not None and after not in sent:
+        fault = f"There is no step `{after}` that sends something."
+        faults.say(path, "after-unknown-step", fault, meant(after, sent, "Name a step."))
+        return limit_s, ""
+    return limit_s, after or ""
+
+
+def _parts(text: str, path: Path, faults: Faults) -> tuple[float, str | None] | None:
+    found = _AFTER.fullmatch(text.strip())
+    try:
+        return seconds(found[1] if found else text), found[2] if found else None
+    except PydanticCustomError as error:
+        context = error.context or {}
+        remedy = "Write a duration, or one after a step: 10s after order." if not found else str(context["remedy"])
+        faults.say(path, "bad-duration", f"{context['fault']}.", remedy)
+        return None
 
 
 def _may_follow(

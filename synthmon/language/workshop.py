@@ -46,4 +46,6 @@ class Progress:
 
     def local(self, prefix: str) -> Mapping[str, str]:
         """The names that a called file has under this prefix, as that file spells them → as the journey does."""
-        return {name[len(prefix) :]: name for name in self.types if name.startswith(prefix)}
+        own = {name[len(prefix) :]: name for name in self.types if name.startswith(prefix)}
+        hooked = f"hook.{prefix}"
+        return own | {f"hook.{n[len(hooked) :]}": n for n in self.types if n.startswith(hooked)}

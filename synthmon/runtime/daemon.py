@@ -74,6 +74,8 @@ async def serve(wishes: Wishes, told: Callable[[str], None]) -> int:
         daemon = Daemon(house, loader, loaded, wishes)
         stack.enter_context(hold_alone(house.beside))
         daemon.inbound = await stack.enter_async_context(open_inbound(settings, daemon.own.refused))
+        if daemon.inbound is not None:
+            house.doors.hooks, house.doors.otlp = daemon.inbound.hooks, daemon.inbound.otlp
         address = await stack.enter_async_context(open_front(daemon.desk, daemon.board, daemon.own, settings))
         await daemon.begin()
         told(address)

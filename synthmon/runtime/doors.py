@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
 
+from synthmon.core.inbound import Deaf, Hooks, Otlp
 from synthmon.core.secrets import Vault
 from synthmon.core.system import System, Tls
 from synthmon.runtime.outbound.correlation import Marks
@@ -13,6 +14,7 @@ from synthmon.runtime.outbound.door import HttpDoor, MakeTransport, Site, Sizes
 from synthmon.runtime.outbound.gate import Gate
 from synthmon.runtime.outbound.guard import Refused, guard_of
 from synthmon.runtime.outbound.lag import LoopLag
+from synthmon.runtime.outbound.lines import Lines
 from synthmon.runtime.outbound.links import Links
 from synthmon.runtime.outbound.names import LookUp, Names
 from synthmon.runtime.outbound.run_door import RunDoor
@@ -47,6 +49,8 @@ class Doors:
         self._names = Names()
         self._look_up = look_up or self._names.look_up
         self.links = Links(self._look_up, self._context)
+        self.hooks: Hooks = Deaf()  # who gives out addresses to be called on, once something listens
+        self.otlp: Otlp | None = None  # who hands on telemetry, once something listens
         self.lag = LoopLag()
 
     async def __aenter__(self) -> Doors:
@@ -97,7 +101,8 @@ class Doors:
 
         marks = Marks(run_id, journey, headers)
         http = HttpDoor(marks, vault, find_site, self._look_up, self.lag, self._sizes)
-        return RunDoor(http, self.links, vault)
+        lines = Lines(vault, find_site, self._look_up, self.lag, http.stamped)
+        return RunDoor(http, lines, self.links, vault, self.hooks)
 
     def _site(self, system: System) -> Site:
         if system.follow or system.tls != Tls() or any(url.startswith("https:") for url in system.base.values()):

@@ -18,10 +18,12 @@ from synthmon.core.templates import Template, compile_template
 from synthmon.identities.open import open_leases
 from synthmon.identities.pools import Leases
 from synthmon.language.connections import find_connections, secret_name
+from synthmon.language.evidence import find_sources
 from synthmon.language.kinds import Kinds, find_kinds
 from synthmon.language.names import RUN
 from synthmon.language.settings import Settings
 from synthmon.runtime.doors import Doors
+from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.instants import SteadyClock
 from synthmon.runtime.keyring import Keyring
 from synthmon.runtime.logs import hide_with
@@ -51,15 +53,16 @@ class House:
 
         `exec:` and `vault:` secrets are among those until `keyring.fetch` has been waited for.
         """
-        self.doors.serve(settings.systems)
+        sources = settings.evidence.values()
+        self.doors.serve({**settings.systems, **{s.system.name: s.system for s in sources if s.system is not None}})
         places, literals = account_secrets(settings.identities)
         self.keyring.take(
-            {**settings.secrets, **places, **_of_connections(settings)}, literals, settings.vault, settings.refresh_s
+            {**settings.secrets, **places, **_not_of_secrets(settings)}, literals, settings.vault, settings.refresh_s
         )
         self.doors.links.serve(
             settings.connections,
             {word: forms.kind for word, forms in find_connections().items()},
-            lambda connection, key: self.keyring.vault().reveal(seal(f"secret.{secret_name(connection, key)}")),
+            self._secret,
         )
         compiler = Compiler()
         headers = {n: compile_template(compiler, text, RUN) for n, text in settings.propagation.headers.items()}
@@ -74,7 +77,14 @@ class House:
             People(settings.identities, self.leases),
             self.keyring.vault,
             Sessions(self.keyring.remember),
+            Gatherer(
+                {word: forms.kind for word, forms in find_sources().items()}, lambda: self.doors.otlp, self._secret
+            ),
         ), self.keyring.faults
+
+    def _secret(self, name: str, key: str) -> str:
+        """A secret of a connection or a source. Raises `SecretError`."""
+        return self.keyring.vault().reveal(seal(f"secret.{secret_name(name, key)}"))
 
 
 @asynccontextmanager
@@ -104,12 +114,13 @@ def journal_file(store: str) -> Path | None:
     return journal_path(store) if store.startswith("sqlite") else Path("synthmon-journal.db")
 
 
-def _of_connections(settings: Settings) -> Mapping[str, str]:
-    """The secrets of connections by a name that no secret of the settings can have → their references."""
+def _not_of_secrets(settings: Settings) -> Mapping[str, str]:
+    """The secrets of connections and sources by a name that none under `secrets:` can have → their references."""
     return {
         secret_name(name, key): reference
-        for name, connection in settings.connections.items()
-        for key, reference in connection.references.items()
+        for holders in (settings.connections, settings.evidence)
+        for name, holder in holders.items()
+        for key, reference in holder.references.items()
     }
 
 

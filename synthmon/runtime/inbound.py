@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import structlog
 
 from synthmon.core.errors import Invalid, Place, Problem
-from synthmon.core.inbound import Hooks, Otlp
+from synthmon.core.inbound import Deaf, Hooks, Otlp
+from synthmon.core.journey import Journey
 from synthmon.language.settings import Settings
 from synthmon.runtime.references import resolve
 from synthmon.web.auth import SHORTEST_TOKEN, Access, is_loopback
@@ -51,6 +52,28 @@ async def open_inbound(
         switchboard.base = told.url or base
         _log.info("hooks and otlp are taken", at=base, otlp="with the token" if access.tokens else _otlp(local))
         yield Inbound(switchboard, collector, base)
+
+
+@asynccontextmanager
+async def open_hooks(settings: Settings, journeys: Iterable[Journey]) -> AsyncIterator[Hooks]:
+    """Serve as long as the block lasts if one of these journeys awaits calls; what cannot be is told when it is used.
+
+    Raises `Invalid` as `open_inbound`.
+    """
+    async with AsyncExitStack() as stack:
+        hooks: Hooks = Deaf()
+        if settings.hooks is not None and any(map(_awaits_calls, journeys)):
+            try:
+                inbound = await stack.enter_async_context(open_inbound(settings))
+            except OSError as error:
+                hooks = Deaf(f"calls cannot be taken on {settings.hooks.listen}: {error.strerror or error}")
+            else:
+                hooks = inbound.hooks if inbound else hooks
+        yield hooks
+
+
+def _awaits_calls(journey: Journey) -> bool:
+    return any(step.spec is not None and step.spec.kind == "hook" for step in journey.listening)
 
 
 def _otlp(local: bool) -> str:

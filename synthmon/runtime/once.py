@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack
 
 from synthmon.core.debt_budget import DebtBudget, debt_budget
 from synthmon.core.debts import Clean
@@ -13,6 +14,7 @@ from synthmon.core.journey import Journey
 from synthmon.core.run import Record
 from synthmon.language.settings import Settings
 from synthmon.runtime.house import open_house
+from synthmon.runtime.inbound import open_hooks
 from synthmon.runtime.lookout import Lookout, find_in
 from synthmon.runtime.runner import Runner
 
@@ -23,11 +25,13 @@ async def run_once(
     store: str,
     times: int = 1,
     watch: Callable[[Clean], None] | None = None,
-) -> AsyncIterator[Record]:
+) -> AsyncGenerator[Record, None]:
     """Each journey in turn, `times` times; the record of each run once it is kept. SIGINT ends after clean-up."""
     records: asyncio.Queue[Record] = asyncio.Queue()
     stopping = False
-    async with open_house(store) as house:
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(open_house(store))
+        house.doors.hooks = await stack.enter_async_context(open_hooks(settings, journeys))
         lent, _ = house.lend(settings)
         await house.keyring.fetch()
         runner = Runner(lent, house.journal, house.history, house.clock, lambda record, _: records.put_nowait(record))

@@ -10,13 +10,15 @@ from typing import Any, Protocol
 
 import structlog
 
-from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake
+from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake, Watch
 from synthmon.core.debts import Clean
 from synthmon.core.door import Door, Envelope, Hear, Naming, OpenEar, Trouble
+from synthmon.core.evidence import Blind, Report
 from synthmon.core.kinds import Kind, Listens, Performs
 from synthmon.core.messages import Armed, Gap, Message
 from synthmon.core.outcomes import Reason
 from synthmon.runtime.book import Book
+from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.instants import Clock
 from synthmon.runtime.purse import Purse
 
@@ -46,7 +48,7 @@ class Performer:
 
     `watch` is called after every fact; `sign` knows the headers of sessions (without it, acts carry none); `purse` is
     asked before an effect; with `clean_up` everything it does counts as clean-up.
-    `inspect` says why a request may not leave; empty if it may.
+    `inspect` says why a request may not leave; empty if it may. `gatherer` watches sources of evidence.
     """
 
     def __init__(
@@ -63,8 +65,9 @@ class Performer:
         purse: Purse | None = None,
         clean_up: bool = False,
         inspect: Callable[[Any], str] | None = None,
+        gatherer: Gatherer | None = None,
     ) -> None:
-        self._inspect = inspect
+        self._inspect, self._gatherer = inspect, gatherer
         self._watch, self._sign, self._purse, self._clean_up = watch, sign, purse, clean_up
         self._interrupted = False
         self._run_id, self._journey, self._location = run_id, journey, location
@@ -117,6 +120,8 @@ class Performer:
                     self._tasks[act.id] = asyncio.create_task(self._do(act))
                 case Arm():
                     self._tasks[act.id] = asyncio.create_task(self._listen(act))
+                case Watch():
+                    self._tasks[act.id] = asyncio.create_task(self._gather(act))
                 case Wake():
                     delay_s = max(0.0, act.at_s - self._clock.monotonic_s())
                     self._timers[act.id] = asyncio.get_running_loop().call_later(delay_s, self._wake, act)
@@ -218,6 +223,24 @@ class Performer:
             return act.request
         headers = await self._sign.headers(act.auth, act.system)
         return headers if isinstance(headers, Trouble) else _signed(act.request, headers)
+
+    async def _gather(self, act: Watch) -> None:
+        """Until it is cancelled; a source with a defect is blind, and costs no run."""
+
+        def tell(report: Report) -> None:
+            self._feed(Seen(act.id, self._clock.monotonic_s(), report))
+
+        assert self._gatherer is not None  # whoever runs journeys with sources lends one
+        try:
+            ear = await self._gatherer.watch(act.source, act.wanted, self._door, self._journey, tell)
+        except Exception as error:  # noqa: BLE001  a defect of a kind costs one clause and not the daemon
+            _log.exception("evidence could not be gathered", journey=self._journey, run=self._run_id, act=act.id)
+            tell(Blind(act.source.name, Reason.BROKEN, f"{type(error).__name__} in the source {act.source.word}"))
+            return
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await _closed(ear)
 
     def _heard(self, act: Arm, what: Message | Gap) -> Seen:
         now_s = self._clock.monotonic_s()

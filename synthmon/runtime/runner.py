@@ -31,6 +31,7 @@ from synthmon.core.verdict import redacted, unstarted
 from synthmon.language.revive import kept_text
 from synthmon.language.settings import Settings
 from synthmon.runtime.book import Book
+from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.instants import Clock
 from synthmon.runtime.living import inspector
 from synthmon.runtime.people import NobodyFree, People, distrusted
@@ -59,6 +60,7 @@ class Lent:
     people: People
     make_vault: Callable[[], Vault]  # the secrets of a run that begins now
     sessions: Sessions
+    gatherer: Gatherer
 
     def base_of(self, system: str, location: str) -> str:
         """Where a system is; empty for one that the settings do not have."""
@@ -275,6 +277,7 @@ class Runner:
                 sign,
                 purse,
                 inspect=inspector(lent.settings, lambda: core.names),
+                gatherer=lent.gatherer,
             )
             self._running[journey.name] = self._live[run.id] = performer
             if self._stopping or self._held_back(journey, run):
@@ -301,9 +304,7 @@ class Runner:
         """
         location, now = self.lent.settings.location, self._clock.now()
         for start in range(0, len(slots), CLAIMED_AT_ONCE):
-            claims = [
-                Claim(journey.name, slot, location, "", now) for slot in slots[start : start + CLAIMED_AT_ONCE]
-            ]
+            claims = [Claim(journey.name, slot, location, "", now) for slot in slots[start : start + CLAIMED_AT_ONCE]]
             outcome, reason = Outcome.MISSED, Reason.LATE_BELL
             said = "the bell rang when newer slots were due, the first of these at"
             try:
@@ -321,8 +322,7 @@ class Runner:
                 await self.keep(record, journey, ours if outcome is Outcome.MISSED else ())
 
     async def keep(self, record: Record, journey: Journey, claims: Sequence[Claim] = ()) -> None:
-        """Save a record that closes these claims, then tell it; what cannot be saved is told as unknown, saved later.
-        """
+        """Save a record that closes these claims, then tell it; what cannot be saved is told unknown, saved later."""
         try:
             new = await self._save((record,))
         except OSError as error:

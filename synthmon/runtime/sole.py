@@ -12,8 +12,8 @@ from pathlib import Path
 def hold_alone(journal: Path | None) -> Iterator[bool]:
     """True when no other process held this journal at the start; it is held (shared) until the end.
 
-    Who is alone knows that every run which is open in the journal belongs to a process that is dead. The kernel lets
-    go of the lock when a process ends, however it ends.
+    It is for commands that must not work beside a daemon of this machine; which runs are of the dead, the journal knows
+    (`OpenRun.whose`). The kernel lets go of the lock when a process ends, however it ends.
     """
     if journal is None:
         yield True

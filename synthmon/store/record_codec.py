@@ -10,14 +10,17 @@ from typing import Any
 from synthmon.core.run import Record
 from synthmon.store.nouns import microseconds, packed, read, unpacked
 
-_DETAIL = ("steps", "verify", "undo")
+_DETAIL = ("steps", "verify", "clauses", "evidence", "undo")
 _HEAD = tuple(f.name for f in fields(Record) if f.name not in _DETAIL)
 _WORTH_SQUEEZING_BYTES = 2048
 _WINDOW_BITS = 13  # half the work of zlib's own choice, for texts of a few kB
 
 
 def head_of(record: Record) -> str:
-    """Everything but `steps`, `verify` and `undo`, as JSON. Raises `ValueError` for an instant without a time zone."""
+    """Everything but steps, verify, clauses, evidence and undo, as JSON.
+
+    Raises `ValueError` for an instant without a time zone.
+    """
     for at in (record.slot, record.started, record.ended):
         if at is not None:
             microseconds(at)
@@ -25,7 +28,7 @@ def head_of(record: Record) -> str:
 
 
 def detail_of(record: Record) -> bytes | None:
-    """`steps`, `verify` and `undo` as JSON, above 2 kB squeezed by zlib; None when there are none."""
+    """steps, verify, clauses, evidence and undo as JSON, above 2 kB squeezed by zlib; None when there are none."""
     detail = {name: getattr(record, name) for name in _DETAIL}
     if not any(detail.values()):
         return None

@@ -112,7 +112,7 @@ def _schemas() -> Mapping[str, Any]:
     run = {
         "version": _TEXT,
         "replay_of": _MAYBE,
-        **dict.fromkeys(("steps", "verify", "undo", "debts"), _list(_OBJECT)),
+        **dict.fromkeys(("steps", "verify", "clauses", "timeline", "undo", "debts"), _list(_OBJECT)),
         **dict.fromkeys(("vars", "identity"), _OBJECT),
     }
     problem = {

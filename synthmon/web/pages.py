@@ -18,6 +18,7 @@ from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Monitor
+from synthmon.core.timeline import timeline
 from synthmon.web import shapes, words
 from synthmon.web.answers import Html
 from synthmon.web.chart import chart
@@ -27,6 +28,7 @@ from synthmon.web.waterfall import attempt_bars, waterfall
 
 ROWS = 60
 MOST_DEBTS = 200
+MOST_MOMENTS = 500
 TILES = 600
 
 Now = Callable[[], datetime]
@@ -107,6 +109,7 @@ class Pages:
             record=record,
             status=self.monitor.journey(record.journey),
             fall=waterfall(record),
+            moments=timeline(record)[:MOST_MOMENTS] if record.evidence else (),
             attempt_bars=attempt_bars,
             labels=_run_labels(record),
         )

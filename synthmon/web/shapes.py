@@ -10,6 +10,7 @@ from synthmon.core.errors import Problem
 from synthmon.core.journey import Cron, Every, Journey
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Reloaded
+from synthmon.core.timeline import timeline
 from synthmon.web.standing import Standing, standing
 
 
@@ -83,6 +84,8 @@ def run_detail(record: Record) -> Mapping[str, Any]:
         "replay_of": record.replay_of or None,
         "steps": record.steps,
         "verify": record.verify,
+        "clauses": record.clauses,
+        "timeline": timeline(record) if record.evidence else (),
         "undo": record.undo,
         "debts": record.debts,
         "vars": dict(record.vars),

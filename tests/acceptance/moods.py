@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-MOODS = ("well", "well", "well", "well", "second try", "second try", "wrong", "broken")
+MOODS = (*("well",) * 10, "second try", "second try", "wrong", "broken")  # retries stop where many requests fail
 OUTCOMES = {"well": "passed", "second try": "flaky", "wrong": "failed", "broken": "failed"}
 
 

@@ -8,24 +8,34 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 SHIPPED = Path(__file__).parents[2] / "probes"
 CLOSES_S = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class OpenShop:
+    """Where a shop is: its gateway, its NATS server, and the folder of its logs."""
+
+    url: str
+    bus: str
+    logs: str
+
+
 @contextmanager
-def open_shop(folder: Path) -> Iterator[str]:
-    """A shop on a free port, with its logs in `folder`; gives its URL."""
+def open_shop(folder: Path) -> Iterator[OpenShop]:
+    """A shop on free ports, with its logs in `folder`."""
     command = [sys.executable, "-m", "synthmon.demo", "--port", "0", "--dir", str(folder)]
     with (folder.parent / f"{folder.name}.log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
-        found = re.search(r"open at (http://\S+) ", said)
+        found = re.search(r"open at (http://\S+) \(bus: (\S+), logs: (.+)\)\.", said)
         assert found is not None, said
-        yield found[1]
+        yield OpenShop(found[1], found[2], found[3])
     finally:
         process.terminate()
         try:
@@ -37,11 +47,11 @@ def open_shop(folder: Path) -> Iterator[str]:
         process.stdout.close()
 
 
-def lay_out_shipped(folder: Path, shop_url: str, every: str) -> list[str]:
+def lay_out_shipped(folder: Path, shop: OpenShop, every: str) -> list[str]:
     """Copy the shipped journeys and settings for this shop, at another pace; answers the names of the journeys."""
     shutil.copytree(SHIPPED, folder / "probes")
     settings = folder / "probes" / "synthmon.yaml"
-    (folder / "synthmon.yaml").write_text(settings.read_text().replace("http://127.0.0.1:9870", shop_url))
+    (folder / "synthmon.yaml").write_text(_aimed_at(shop, settings.read_text()))
     settings.unlink()
     names = []
     for probe in sorted((folder / "probes").iterdir()):
@@ -50,3 +60,17 @@ def lay_out_shipped(folder: Path, shop_url: str, every: str) -> list[str]:
         probe.write_text(text)
         names.append(probe.stem)
     return names
+
+
+def _aimed_at(shop: OpenShop, settings: str) -> str:
+    """The shipped settings for another shop, and for a daemon beside others."""
+    there = {
+        "http://127.0.0.1:9870": shop.url,
+        "nats://127.0.0.1:9872": shop.bus,
+        "shop/logs/*.jsonl": f"{shop.logs}/*.jsonl",
+        "127.0.0.1:9881": "127.0.0.1:0",
+    }
+    for shipped, here in there.items():
+        assert shipped in settings, f"{shipped} is not in the shipped settings"
+        settings = settings.replace(shipped, here)
+    return settings

@@ -11,24 +11,26 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from synthmon.cli.demo import LISTEN, SHOP_PORT
+from synthmon.cli.demo import HOOKS, LISTEN, NATS_PORT, SHOP_PORT
 from synthmon.demo.client import break_fault, mend
 from synthmon.demo.faults import FAULTS
 from tests.acceptance.daemon import DaemonProcess, wait_for
 from tests.acceptance.shop import lay_out_shipped, open_shop
 
+TOLD = frozenset({"order-sequence", "order-messages", "order-callback"})
+"""Those that ask the shop nothing: they are told by its logs, its messages and its calls."""
 SHIPPED = frozenset({"correlation", "order-confirmation-mail", "order-deletion", "order-shipment"})
 """Those that wait for what comes last of all."""
-BOOKED = SHIPPED | {"order-to-ledger"}
+BOOKED = SHIPPED | TOLD | {"order-to-ledger"}
 PAID = frozenset({"payment-integrity", "checkout-under-load"})
 
 
@@ -42,17 +44,38 @@ class Effect:
     expectation: str
     value: str
     may: frozenset[str] = frozenset()
+    also: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Of others that turn red: journey → the reason, and what the message names."""
 
 
 EFFECTS = {
-    "lose-event": Effect(BOOKED, "order-to-ledger", "booked", "body.count == 1", "body.count is 0"),
-    "duplicate-event": Effect(BOOKED, "order-to-ledger", "booked", "body.count == 1", "body.count is 2"),
+    "lose-event": Effect(
+        BOOKED,
+        "order-to-ledger",
+        "booked",
+        "body.count == 1",
+        "body.count is 0",
+        also={"order-sequence": ("lost", "booked"), "order-messages": ("lost", "paid: ")},
+    ),
+    "duplicate-event": Effect(
+        BOOKED,
+        "order-to-ledger",
+        "booked",
+        "body.count == 1",
+        "body.count is 2",
+        also={
+            "order-sequence": ("duplicate", "once: booked: booked happened 2 times"),
+            "order-messages": ("duplicate", "paid: "),
+            "order-callback": ("duplicate", "on_its_way: "),
+        },
+    ),
     "swap-order": Effect(
-        frozenset({"signup-onboarding"}),
+        frozenset({"signup-onboarding", "signup-sequence"}),
         "signup-onboarding",
         "in_order",
         "body.profile.seq < body.credits.seq",
         "body.credits.seq is ",
+        also={"signup-sequence": ("order", "before: [profile, credits]: credits at ")},
     ),
     "slow-dependency": Effect(
         frozenset({"checkout-under-load"}),
@@ -63,7 +86,7 @@ EFFECTS = {
         may=BOOKED | PAID,
     ),
     "lose-correlation": Effect(
-        SHIPPED,
+        SHIPPED | {"order-messages", "order-callback"},
         "correlation",
         "labelled",
         "body.shipments.map(s, s.correlationId) == [run.id]",
@@ -83,7 +106,14 @@ EFFECTS = {
         'm.kind == "reserved")) == 1',
         'm.kind == "reserved")) is 0',
     ),
-    "dead-worker": Effect(SHIPPED, "order-shipment", "shipped", 'body.status == "shipped"', 'body.status is "booked"'),
+    "dead-worker": Effect(
+        SHIPPED | TOLD,
+        "order-shipment",
+        "shipped",
+        'body.status == "shipped"',
+        'body.status is "booked"',
+        also={"order-sequence": ("lost", "happens: shipped"), "order-callback": ("lost", "on_its_way: ")},
+    ),
 }
 
 
@@ -117,10 +147,10 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
-    with open_shop(folder / "shop") as url, DaemonProcess(folder) as daemon:
-        names = lay_out_shipped(folder, url, "5s")
+    with open_shop(folder / "shop") as shop, DaemonProcess(folder) as daemon:
+        names = lay_out_shipped(folder, shop, "5s")
         daemon.start()
-        yield Watched(url, daemon, names)
+        yield Watched(shop.url, daemon, names)
         assert daemon.stop() == 0
 
 
@@ -128,7 +158,7 @@ def test_all_shipped_journeys_pass_against_a_whole_shop(watched: Watched) -> Non
     watched.until_green(datetime(2000, 1, 1, tzinfo=UTC))
 
     outcomes = watched.outcomes_since(datetime(2000, 1, 1, tzinfo=UTC))
-    assert len(outcomes) == 9
+    assert len(outcomes) == 13
     assert {outcome for told in outcomes.values() for outcome in told} <= {"passed", "flaky"}
     for name in watched.journeys:
         assert watched.daemon.metric("synthmon_runs_total", journey=name, outcome="passed") >= 1
@@ -166,6 +196,10 @@ def test_a_fault_turns_its_journeys_red_with_the_reason_and_no_others_until_it_i
     for words in (f"{seen['step']}: ", f"{effect.journey}.yaml:", effect.expectation, effect.value):
         assert words in seen["message"]
     assert seen["message"] in html.unescape(daemon.text(f"/journeys/{effect.journey}"))
+    for name, (reason, words) in effect.also.items():
+        failed = next(run for run in told[name] if run["outcome"] == "failed")
+        assert failed["reason"] == reason, failed["message"]
+        assert words in failed["message"]
     for name in effect.red:
         assert daemon.metric("synthmon_runs_total", journey=name, outcome="failed") > failed_before[name]
     watched.until_green(mended)
@@ -207,10 +241,14 @@ def the_ports_of_the_demo() -> Iterator[None]:
     """The demo has fixed ports: one at a time on a machine, and not beside somebody's own demo."""
     with (Path(tempfile.gettempdir()) / "synthmon-demo-test.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        taken = [port for port in (SHOP_PORT, int(LISTEN.rpartition(":")[2])) if _is_taken(port)]
+        taken = [port for port in (SHOP_PORT, NATS_PORT, *map(_port_of, (LISTEN, HOOKS))) if _is_taken(port)]
         if taken:
             pytest.skip(f"ports {taken} of the demo are in use here: stop what listens there")
         yield
+
+
+def _port_of(listen: str) -> int:
+    return int(listen.rpartition(":")[2])
 
 
 def _is_taken(port: int) -> bool:

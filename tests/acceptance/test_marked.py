@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ def _see_marked(folder: Path, requests: int, copies: int) -> None:
         (folder / "synthmon.yaml").write_text(SETTINGS.format(url=url))
         for kill_at in (requests // 3, requests * 2 // 3):
             daemon.start()
-            wait_for(lambda at=kill_at: len(target.heard) >= at and target.there, 600)
+            wait_for(partial(_asked, target, kill_at), 600)
             daemon.kill()
         daemon.start()
         wait_for(lambda: len(target.heard) >= requests, 600)
@@ -205,6 +206,11 @@ def _see_marked(folder: Path, requests: int, copies: int) -> None:
     assert any(method == "DELETE" for method, _, _ in target.heard)
     spans = Counter(headers["traceparent"] for _, _, headers in target.heard)
     assert max(spans.values()) <= 3  # after a crash a clean-up may count its requests anew
+
+
+def _asked(target: Target, times: int) -> bool:
+    """So often at least, and it holds something that is to be taken back."""
+    return len(target.heard) >= times and bool(target.there)
 
 
 def _lacks(method: str, headers: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from pathlib import Path
 
 from synthmon.core.run import Record
@@ -13,8 +14,9 @@ async def run_probe(folder: Path, probe: str, settings: str, store: str = "memor
     """The record of one run; anything wrong with either text fails the test."""
     loaded = _load(folder, probe, settings)
     assert not [problem for problem in loaded.problems if problem.level == "error"], loaded.problems
-    async for record in run_once(loaded.journeys, loaded.settings, store):
-        return record
+    async with aclosing(run_once(loaded.journeys, loaded.settings, store)) as records:
+        async for record in records:
+            return record
     raise AssertionError("there was no run")
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake
+from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake, Watch
 from synthmon.core.debts import Clean
 from synthmon.core.door import Trouble
 from synthmon.core.errors import Place
+from synthmon.core.evidence import Report
 from synthmon.core.expressions import Compiler, Scope
 from synthmon.core.intents import Entry, Intent, OpenRun, Settled
 from synthmon.core.journey import Check, Every, Hears, Journey, Look, Retry, Step, Undo, Within
@@ -210,6 +211,10 @@ Bus = Callable[[str, float], Sequence["tuple[float, Message | Gap | Trouble]"]]
 """(where somebody listens, from when) → what comes there, each at its instant."""
 
 
+Reports = Callable[[str], Sequence["tuple[float, Report]"]]
+"""source → what it tells, each at its instant."""
+
+
 def message(content: str = "", at_s: float = 0.0, run: str = "ab" * 16, id: str = "") -> tuple[float, Message]:
     """A message of the scripted run, or of another one, at an instant."""
     return at_s, Message("events", (("x-correlation-id", run),), content.encode(), at_s, id)
@@ -221,6 +226,7 @@ class World:
 
     target: Target
     bus: Bus = lambda at, now_s: ()
+    reports: Reports = lambda source: ()
     now_s: float = 0.0
     heap: list[tuple[float, int, Seen]] = field(default_factory=list)
     journal: list[Entry] = field(default_factory=list)
@@ -278,10 +284,14 @@ class World:
             case Arm():
                 heard = self.bus(act.request, self.now_s)
                 deaf = next((what for _, what in heard if isinstance(what, Trouble)), None)
-                first = Seen(act.id, self.now_s, None if deaf else Armed(act.request), deaf)
+                armed = Armed(act.request, {"url": f"http://here/{act.id}"})
+                first = Seen(act.id, self.now_s, None if deaf else armed, deaf)
                 self.push(first)
                 for at_s, what in heard if deaf is None else ():
                     self.push(Seen(act.id, at_s, what))
+            case Watch():
+                for at_s, report in self.reports(act.source.name):
+                    self.push(Seen(act.id, max(at_s, self.now_s), report))
             case Do():
                 if act.intent is not None:
                     if not self.journal:

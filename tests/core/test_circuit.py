@@ -125,7 +125,7 @@ def test_retries_stop_when_most_fails_and_come_back_with_success() -> None:
     for _ in range(11):
         tokens.succeeded()
 
-    assert allowed == 5
+    assert allowed == 10
     assert tokens.allowed
 
 

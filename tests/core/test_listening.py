@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from synthmon.core.acts import Arm, Cancel, Do
 from synthmon.core.door import Trouble
+from synthmon.core.expressions import Compiler
 from synthmon.core.listen import MOST_MESSAGES
 from synthmon.core.messages import Gap, Message
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
+from synthmon.core.templates import compile_template
 from tests.core.scripted import Answer, Bus, World, hears, journey, message, step, together
 
 Came = tuple[float, Message | Gap | Trouble]
@@ -256,3 +259,46 @@ def test_a_skipped_listener_is_not_counted() -> None:
 
     assert record.outcome is Outcome.PASSED
     assert record.steps[1].outcome is Outcome.SKIPPED
+
+
+def with_var(probe: Any, text: str, *knows: str) -> Any:
+    template = compile_template(Compiler(), text, dict.fromkeys(("run.id", *knows), "string"))
+    return replace(probe, vars=(("back", template),))
+
+
+def test_what_a_listener_gives_is_known_to_vars_and_to_the_steps_before_it() -> None:
+    ask = step("ask", "POST /orders?back=${vars.back}", knows=("vars.back",))
+    told = hears("told", "events", addressed=True)
+
+    world, record = run(with_var(journey(ask, told), "${ears.told.url}?a", "ears.told.url"), message(at_s=0.5))
+
+    assert record.outcome is Outcome.PASSED, record.message
+    assert world.requests() == ["POST /orders?back=http://here/told~ear?a"]
+
+
+def test_a_listener_that_reads_a_var_and_one_that_reads_what_another_gives_are_opened_before_the_first_step() -> None:
+    first, second = hears("first", "at ${vars.back}", knows=("vars.back",)), hears("second", "events")
+    third = hears("third", "at ${ears.second.url}", knows=("ears.second.url",))
+    probe = with_var(journey(step("ask", "POST /orders"), first, second, third), "${run.id}")
+
+    world, _ = run(probe, message(at_s=0.5))
+
+    opened = [act.id if isinstance(act, Arm) else "ask" for act in world.acts if isinstance(act, Arm | Do)]
+    assert opened == ["second~ear", "third~ear", "first~ear", "ask"]
+
+
+def test_without_listeners_nothing_is_opened_and_vars_are_filled() -> None:
+    world, record = run(with_var(journey(step("ask", "POST /${vars.back}", knows=("vars.back",))), "${run.id}"))
+
+    assert record.outcome is Outcome.PASSED
+    assert world.requests() == ["POST /" + "ab" * 16]
+
+
+def test_a_message_that_comes_late_after_a_gap_may_have_come_in_time() -> None:
+    _, record = run(
+        order_then(hears("receipt", "events", within=1.0, grace=3.0)),
+        (0.3, Gap(Reason.CONNECTION, "lost")),
+        message(at_s=2.0),
+    )
+
+    assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.CONNECTION)

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "local-time-gap": "test_schedules.py: its words name a year",
     "duplicate-journey": "test_load.py: needs two files",
     "budget-exceeded": "test_load.py: needs settings and journeys",
+    "no-hooks": "tests/steps/test_hook.py: needs settings without `hooks`",
     "missing-extra": "test_kinds.py: needs a library that is not there",
     "yaml-too-large": "test_documents.py: needs a large file",
 }

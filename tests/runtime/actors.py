@@ -17,6 +17,7 @@ from synthmon.core.run import Record
 from synthmon.core.secrets import Vault
 from synthmon.identities.pools import MemoryLeases
 from synthmon.language.settings import Settings
+from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.instants import Clock
 from synthmon.runtime.people import People
 from synthmon.runtime.runner import Lent, Runner
@@ -107,6 +108,7 @@ def make_stage(
         People(settings.identities, MemoryLeases()),
         lambda: Vault({}),
         Sessions(),
+        Gatherer({}, lambda: None, lambda name, key: ""),
     )
     kept_journal, kept_history = journal or MemoryJournal(), history or MemoryHistory()
     runner = Runner(lent, kept_journal, kept_history, clock, tell or (lambda record, journey: told.append(record)))

@@ -40,7 +40,7 @@ steps:
 """
 _SETTINGS = """
 systems:
-  shop: {{base: "{url}", rate: 100000/s, concurrency: 100}}
+  shop: {{base: "{url}", rate: 1000/s, concurrency: 100}}
 """
 
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthmon.core.door import Timing
+from synthmon.core.evidence import Evidence
 from synthmon.core.intents import Entry, Intent, Learned, Opened, Settled
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, StepRecord
+from synthmon.core.run import Attempt, CheckRecord, ClauseRecord, DebtRecord, Record, StepRecord
 from synthmon.store.journal_codec import entry_from, line_of
 from synthmon.store.nouns import from_microseconds, microseconds
 from synthmon.store.record_codec import detail_of, head_of, record_from
@@ -42,6 +43,8 @@ _BY_TYPE = {
     "Outcome": st.sampled_from(Outcome),
     "Reason": st.sampled_from(Reason),
     "Mapping[str, Any]": _VALUES,
+    "Mapping[str, str]": st.dictionaries(_TEXTS, _TEXTS, max_size=3),
+    "tuple[str, ...]": st.lists(_TEXTS, max_size=2).map(tuple),
     "tuple[tuple[str, str], ...]": st.lists(st.tuples(_TEXTS, _TEXTS), max_size=2).map(tuple),
 }
 
@@ -59,7 +62,15 @@ def _few(nouns: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
 _ATTEMPTS = _few(_any(Attempt, timing=_any(Timing)))
 _CHECKS = _few(_any(CheckRecord))
 _STEPS = _few(_any(StepRecord, attempts=_ATTEMPTS, checks=_CHECKS))
-_RECORDS = _any(Record, steps=_STEPS, verify=_CHECKS, undo=_ATTEMPTS, debts=_few(_any(DebtRecord)))
+_RECORDS = _any(
+    Record,
+    steps=_STEPS,
+    verify=_CHECKS,
+    clauses=_few(_any(ClauseRecord)),
+    evidence=_few(_any(Evidence)),
+    undo=_ATTEMPTS,
+    debts=_few(_any(DebtRecord)),
+)
 _ENTRIES = st.one_of(_any(Opened), _any(Intent), _any(Learned), _any(Settled))
 
 

@@ -194,6 +194,8 @@ class HttpDoor:
         trip = _Trip(began_ns + int(envelope.timeout_s * 1e9), f"{host}:{port}", began_ns)
         try:
             async with asyncio.timeout(envelope.timeout_s):
+                if self._withdrawn and not envelope.clean_up:
+                    raise Withdrawn("everything was told to stop before this had left")
                 site = self._find_site(envelope.system)
                 site.guard.host(host)
                 await site.gate.limiter.enter(envelope.timeout_s)

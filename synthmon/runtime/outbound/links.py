@@ -95,7 +95,8 @@ class Links:
         await asyncio.gather(*self._letting_go, return_exceptions=True)
 
     async def _open(self, connection: Connection) -> Link:
-        return await self._kinds[connection.word].open(connection.keys, _Outlet(connection, self._look_up, self._tls, self._secret))
+        outlet = _Outlet(connection, self._look_up, self._tls, self._secret)
+        return await self._kinds[connection.word].open(connection.keys, outlet)
 
     def _let_go(self, held: _Held) -> None:
         if held.link is not None:

@@ -6,33 +6,39 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from synthmon.core.connections import Answers, Connection, ConnectionTrouble, Publishes
+from synthmon.core.connections import Answers, Connection, ConnectionTrouble, Counts, Publishes
 from synthmon.core.door import (
+    Dial,
     Envelope,
+    Found,
     Hear,
     HttpAnswer,
     HttpRequest,
+    Line,
     OpenEar,
     Published,
     Rows,
     Timing,
     Trouble,
 )
-from synthmon.core.messages import Publication
+from synthmon.core.inbound import Address, Call, Crowded, Deaf, Hook, Hooks, NotListening
+from synthmon.core.messages import Message, Publication
 from synthmon.core.outcomes import Reason, whose
-from synthmon.core.secrets import Vault
+from synthmon.core.secrets import SecretError, Vault
 from synthmon.runtime.outbound.door import HttpDoor
 from synthmon.runtime.outbound.ears import bind
 from synthmon.runtime.outbound.gate import Withdrawn
 from synthmon.runtime.outbound.guard import Refused
+from synthmon.runtime.outbound.lines import Lines
 from synthmon.runtime.outbound.links import Links
 from synthmon.runtime.outbound.opening import opened_content
 from synthmon.runtime.outbound.trouble import Scene, classify
 
 MOST_ROWS = 10_000
+_DEAF = Deaf()
 _FOREIGN = frozenset((Reason.BROKEN,))  # what `classify` says of an exception that it does not know
 
 
@@ -48,8 +54,8 @@ class _Way:
 class RunDoor:
     """`core.door.Door` of one run. Made by `doors.Doors`."""
 
-    def __init__(self, http: HttpDoor, links: Links, vault: Vault) -> None:
-        self._http, self._links, self._vault = http, links, vault
+    def __init__(self, http: HttpDoor, lines: Lines, links: Links, vault: Vault, hooks: Hooks = _DEAF) -> None:
+        self._http, self._lines, self._links, self._vault, self._hooks = http, lines, links, vault, hooks
         self._withdrawn = False
 
     async def http(self, request: HttpRequest, envelope: Envelope) -> HttpAnswer | Trouble:
@@ -79,6 +85,25 @@ class RunDoor:
             return await bind(self._links, connection, opened, hear, lost)
         return _trouble_of(way)
 
+    async def hook(self, hook: Hook, hear: Hear, envelope: Envelope) -> OpenEar | Trouble:
+        def take(call: Call) -> bool:
+            hear(_message(call))
+            return True
+
+        try:
+            replies = [
+                replace(reply, body=opened_content(reply.body, tuple(reply.headers.items()), self._vault))
+                for reply in hook.replies
+            ]
+            address = self._hooks.open(replace(hook, replies=replies), take)
+        except NotListening as error:
+            return Trouble(Reason.NO_LISTENER, str(error), sent=False)
+        except Crowded as error:
+            return Trouble(Reason.SATURATED, str(error), sent=False)
+        except SecretError as error:
+            return Trouble(Reason.MISSING_SECRET, str(error), sent=False)
+        return _HookEar(self._hooks, address, hook.method)
+
     async def query(self, connection: str, sql: str, params: Mapping[str, Any], envelope: Envelope) -> Rows | Trouble:
         async with self._way(connection, envelope) as way:
             self._check(envelope)
@@ -91,8 +116,23 @@ class RunDoor:
             return Rows(rows, _timing(way))
         return _trouble_of(way)
 
+    async def count(self, connection: str, at: Mapping[str, str], envelope: Envelope) -> int | Trouble:
+        async with self._way(connection, envelope) as way:
+            self._check(envelope)
+            link = await self._links.get(connection)
+            if not isinstance(link, Counts):
+                raise Refused(f"{self._links.connection(connection).word} does not tell how many messages wait")
+            return await link.count(at)
+        return _trouble_of(way)
+
     async def pinned(self, host: str, port: int, envelope: Envelope) -> Sequence[str] | Trouble:
         return await self._http.pinned(host, port, envelope)
+
+    async def find(self, url: str, envelope: Envelope) -> Found | Trouble:
+        return await self._lines.find(url, envelope)
+
+    async def dial(self, to: Dial, envelope: Envelope) -> Line | Trouble:
+        return await self._lines.dial(to, envelope)
 
     def marks(self, envelope: Envelope) -> tuple[tuple[str, str], ...]:
         return tuple(self._http.stamped((), envelope.key, self._http.propagates(envelope.system)))
@@ -106,8 +146,10 @@ class RunDoor:
     def withdraw(self) -> None:
         self._withdrawn = True
         self._http.withdraw()
+        self._lines.withdraw()
 
     async def aclose(self) -> None:
+        await self._lines.aclose()
         await self._http.aclose()
 
     def _check(self, envelope: Envelope) -> None:
@@ -140,6 +182,9 @@ class RunDoor:
         """Ours, unless the connection is itself under test."""
         if isinstance(error, ConnectionTrouble):
             reason, detail, sent = error.reason, error.detail, error.sent and bool(way.sent_ns)
+        elif isinstance(error, TimeoutError) and not error.errno:  # ours has no number: the kernel's own has one
+            reason, sent = Reason.TIMEOUT, bool(way.sent_ns)
+            detail = f"{name} gave no answer within {envelope.timeout_s:.3g} s"
         else:
             scene = Scene(where=name, secure=False, timeout_s=envelope.timeout_s, sent=bool(way.sent_ns))
             judged = classify(error, scene)
@@ -155,6 +200,29 @@ class RunDoor:
             return self._links.connection(name).watches
         except ConnectionTrouble:
             return False
+
+
+class _HookEar:
+    """`core.door.Naming` of one open address."""
+
+    def __init__(self, hooks: Hooks, address: Address, method: str) -> None:
+        self._hooks, self._address, self._method = hooks, address, method
+
+    @property
+    def where(self) -> str:
+        return f"{self._method} {self._address.url}"
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        return {"url": self._address.url}
+
+    async def aclose(self) -> None:
+        self._hooks.close(self._address)
+
+
+def _message(call: Call) -> Message:
+    subject = f"{call.path}?{call.query}" if call.query else call.path
+    return Message(subject, tuple(call.headers.items()), call.body, call.at_s)
 
 
 def _timing(way: _Way) -> Timing:

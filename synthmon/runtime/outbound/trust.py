@@ -10,6 +10,7 @@ from pathlib import Path
 
 import certifi
 
+from synthmon.core.door import Authorities
 from synthmon.core.system import Tls
 
 
@@ -42,6 +43,17 @@ def context_of(tls: Tls) -> ssl.SSLContext:
         except (OSError, ValueError) as error:
             raise TrustError(f"`tls.cert: {tls.cert}` with its key cannot be used: {error}") from error
     return context
+
+
+def authorities_of(tls: Tls) -> Authorities:
+    """The same as PEM, for a client with a TLS of its own. Raises `TrustError`."""
+    try:
+        roots = _content(tls.ca) if tls.ca else Path(system_bundle()).read_bytes()
+        if not tls.cert:
+            return Authorities(roots)
+        return Authorities(roots, _content(tls.cert), _content(tls.key or tls.cert))
+    except (OSError, ValueError) as error:
+        raise TrustError(f"what `tls` names cannot be used: {error}") from error
 
 
 def system_bundle() -> str:

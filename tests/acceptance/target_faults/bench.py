@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from synthmon.core.journey import Journey
+from synthmon.core.journey import Journey, Promises
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
-from synthmon.demo.shop import running_shop
+from synthmon.demo.shop import Shop, running_shop
 from synthmon.language.load import load
-from synthmon.language.settings import Settings
+from synthmon.language.settings import Inbound, Settings
 from synthmon.runtime.house import open_house
+from synthmon.runtime.inbound import open_hooks
 from synthmon.runtime.runner import Runner
 from tests.acceptance.target_faults.faults import Fault
 from tests.acceptance.target_faults.past import earlier_customer
@@ -97,23 +99,40 @@ async def _run(fault: Fault, journeys: Sequence[Journey], settings: Settings) ->
     async with running_shop(bus="nats", busy_rate=0) as shop:
         act = fault.make(await earlier_customer(shop.url))
         async with faulty(act, shop.url) as proxy:
-            records = await run_each(journeys, aimed_at(proxy.url, settings))
+            records = await run_each(hearing(shop, journeys), aimed_at(proxy.url, shop, settings))
         return {record.journey: (record, record.journey in proxy.struck) for record in records}
 
 
-def aimed_at(url: str, settings: Settings) -> Settings:
-    """The settings with every system there, and without limits: all journeys start at once."""
+def aimed_at(url: str, shop: Shop, settings: Settings) -> Settings:
+    """The settings with every system there and this shop's bus, and without limits: all journeys start at once."""
     systems = {
         name: replace(system, base={"": url}, rate_per_s=None, concurrency=None)
         for name, system in settings.systems.items()
     }
-    return replace(settings, systems=systems)
+    connections = {
+        name: replace(one, keys=one.keys.model_copy(update={"nats": shop.nats_url}))
+        for name, one in settings.connections.items()
+    }
+    return replace(settings, systems=systems, connections=connections, hooks=Inbound("127.0.0.1:0"))
+
+
+def hearing(shop: Shop, journeys: Sequence[Journey]) -> list[Journey]:
+    """The journeys with the logs of this shop as their evidence."""
+    return [replace(journey, promises=_heard(shop, journey.promises)) for journey in journeys]
+
+
+def _heard(shop: Shop, promises: Promises) -> Promises:
+    logs = {"jsonl": f"{shop.logs}/*.jsonl"}
+    sources = tuple(replace(one, keys=one.keys.model_copy(update=logs)) for one in promises.sources)
+    return replace(promises, sources=sources)
 
 
 async def run_each(journeys: Sequence[Journey], settings: Settings) -> list[Record]:
     """Run each journey once, side by side."""
     records: asyncio.Queue[Record] = asyncio.Queue()
-    async with open_house("memory:") as house:
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(open_house("memory:"))
+        house.doors.hooks = await stack.enter_async_context(open_hooks(settings, journeys))
         lent, _ = house.lend(settings)
         runner = Runner(lent, house.journal, house.history, house.clock, lambda record, _: records.put_nowait(record))
         for journey in journeys:

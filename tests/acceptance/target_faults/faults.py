@@ -11,11 +11,13 @@ from tests.acceptance.target_faults.proxy import Act
 
 ALL = frozenset(
     "checkout-under-load correlation order-confirmation-mail order-deletion order-shipment order-to-ledger "
-    "payment-integrity signup-onboarding stock-freshness".split()
+    "payment-integrity signup-onboarding stock-freshness "
+    "order-sequence order-messages order-callback signup-sequence".split()
 )
-ORDERS = ALL - {"signup-onboarding"}
-AMOUNTS = ALL - {"correlation", "stock-freshness"}  # they read an amount of something that was done
-READ_LISTS = ALL - {"stock-freshness"}  # they read a list by reference, address or correlation id
+ORDERS = ALL - {"signup-onboarding", "signup-sequence"}
+READS = ALL - {"order-sequence", "order-messages", "order-callback", "signup-sequence"}  # the others ask nothing
+AMOUNTS = READS - {"correlation", "stock-freshness"}  # they read an amount of something that was done
+READ_LISTS = READS - {"stock-freshness"}  # they read a list by reference, address or correlation id
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +64,20 @@ FAULTS: tuple[Fault, ...] = (
         frozenset({"payment-integrity"}),
     ),
     # reads
-    Fault("truncated_json", "The body of a read ends in its middle.", _always(reads.truncated)),
-    Fault("json_nan", "The body of a read holds NaN, which is no JSON.", _always(reads.nan)),
-    Fault("json_duplicate_keys", "The body of a read has one key twice.", _always(reads.duplicate_keys)),
+    Fault("truncated_json", "The body of a read ends in its middle.", _always(reads.truncated), READS),
+    Fault("json_nan", "The body of a read holds NaN, which is no JSON.", _always(reads.nan), READS),
+    Fault("json_duplicate_keys", "The body of a read has one key twice.", _always(reads.duplicate_keys), READS),
     Fault("event_missing", "Nothing that should follow is there; the order itself looks well.",
           _always(reads.event_missing), READ_LISTS),
     Fault("stale_event", "The rows are those of yesterday's customer under this run's ids.",
           reads.event_of_the_past, READ_LISTS),
-    Fault("stale_read", "Reads come from a cache that was filled before this run.", reads.stale),
+    Fault("stale_read", "Reads come from a cache that was filled before this run.", reads.stale, READS),
     Fault("other_customers_row", "Lists have a row of another customer too.", reads.row_of_another, READ_LISTS),
-    Fault("partial_list", "Lists lack their newest row; count and the rest look well.", _always(reads.partial_list)),
-    Fault("wrong_reference", "Rows carry the reference of another customer.", _always(reads.wrong_reference)),
-    Fault("wrong_correlation", "Rows carry the correlation id of another run.", _always(reads.wrong_correlation)),
+    Fault("partial_list", "Lists lack their newest row; count and the rest look well.",
+          _always(reads.partial_list), READS),
+    Fault("wrong_reference", "Rows carry the reference of another customer.", _always(reads.wrong_reference), READS),
+    Fault("wrong_correlation", "Rows carry the correlation id of another run.",
+          _always(reads.wrong_correlation), READS),
     Fault("wrong_amount", "Amounts are ten too high after the create.", _always(reads.wrong_amount), AMOUNTS),
     Fault("wrong_currency", "Amounts are in USD after the create.", _always(reads.wrong_currency),
           AMOUNTS - {"signup-onboarding"}),

@@ -55,9 +55,9 @@ async def test_a_fault_that_harms_nobody_leaves_everyone_green(fault: Fault, tmp
     async with running_shop(bus="nats", busy_rate=0) as shop:
         act = fault.make(await earlier_customer(shop.url))
         async with faulty(act, shop.url) as proxy:
-            there = replace(bench.aimed_at(proxy.url, settings), concurrency=AT_ONCE)
+            there = replace(bench.aimed_at(proxy.url, shop, settings), concurrency=AT_ONCE)
 
-            records = await bench.run_each(journeys, there)
+            records = await bench.run_each(bench.hearing(shop, journeys), there)
 
             assert proxy.struck == {journey.name for journey in journeys}
     assert {record.journey: why(record) for record in records if _not_green(record)} == {}
@@ -66,9 +66,11 @@ async def test_a_fault_that_harms_nobody_leaves_everyone_green(fault: Fault, tmp
 async def test_without_a_fault_nobody_turns_red_in_five_rounds(tmp_path: Path) -> None:
     journeys, settings = shipped(tmp_path)
     async with running_shop(bus="nats", busy_rate=0) as shop, faulty(honest, shop.url) as proxy:
-        there = replace(bench.aimed_at(proxy.url, settings), concurrency=AT_ONCE)
+        there = replace(bench.aimed_at(proxy.url, shop, settings), concurrency=AT_ONCE)
 
-        records = [record for _ in range(ROUNDS) for record in await bench.run_each(journeys, there)]
+        records = [
+            record for _ in range(ROUNDS) for record in await bench.run_each(bench.hearing(shop, journeys), there)
+        ]
 
         assert proxy.struck == set()
     assert len(records) == ROUNDS * len(journeys)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from synthmon.core.journey import Check, Journey, Step
+from synthmon.core.journey import Check, Journey, Promises, Step
 
 _MORE_THAN_VALUES = re.compile(
     r"\bcount\b|\bsize\(|\.(all|exists|filter|map)\(|elapsed|tookMs|correlationId|timestamp|\bseq\b|kept|written"
@@ -24,7 +24,8 @@ def values_only(journey: Journey) -> Journey:
 
 
 def _keeping(journey: Journey, wanted: Callable[[Check], bool]) -> Journey:
-    return replace(journey, steps=tuple(_step(step, wanted) for step in journey.steps))
+    steps = tuple(_step(step, wanted) for step in journey.steps)
+    return replace(journey, steps=steps, promises=Promises())
 
 
 def _step(step: Step, wanted: Callable[[Check], bool]) -> Step:

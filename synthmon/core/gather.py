@@ -1,0 +1,120 @@
+"""A run whose outcome other systems report: their evidence is gathered from the start, and judged as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from synthmon.core.acts import Wake, Watch
+from synthmon.core.clauses import Clause
+from synthmon.core.clocks import Clocks
+from synthmon.core.evidence import MOST_BYTES, MOST_RECORDS, Blind, Evidence, Wanted, Watermark
+from synthmon.core.expressions import ExpressionError
+from synthmon.core.journey import Journey
+from synthmon.core.listen import Listening
+from synthmon.core.outcomes import Reason
+from synthmon.core.reactor import Strand
+from synthmon.core.run import Run
+from synthmon.core.secrets import Vault
+from synthmon.core.sequence import Monitor
+
+PATIENCE_S = 2.0  # that a source may be late beyond its lag before what it has not told is unknown
+SHORTEST_KEY = 8
+
+
+class Gathering(Listening):
+    """A run that gathers evidence for the clauses of its journey."""
+
+    def __init__(self, journey: Journey, run: Run, names: Mapping[str, Any], vault: Vault, now_s: float) -> None:
+        super().__init__(journey, run, names, vault, now_s)
+        self.evidence: dict[tuple[str, str, int, str], Evidence] = {}
+        self.left_out: list[Clause] = []  # their `when` said no
+        self._evidence_bytes = 0
+        self._overflowed = False  # from then on absence proves nothing
+        skew_s = max((source.skew_s for source in journey.promises.sources), default=0.0)
+        clocks = Clocks(skew_ns=round(skew_s * 1e9))
+        self.monitor = Monitor(journey.promises.events, journey.promises.clauses, self.wall_ns(now_s), clocks)
+
+    def wall_ns(self, at_s: float) -> int:
+        """An instant of the run's clock as Unix nanoseconds."""
+        return round(self.began.timestamp() * 1e9) + round((at_s - self.begin_s) * 1e9)
+
+    def gather(self) -> None:
+        """Begin: before anything leaves, so that nothing is missed."""
+        keys = tuple(
+            value
+            for name, value in self.names.items()
+            if name.startswith(("identity.", "vars.")) and isinstance(value, str) and len(value) >= SHORTEST_KEY
+        )
+        since_ns = self.wall_ns(self.now_s)
+        wanted = Wanted(self.run.id, self.run.namespace, since_ns, keys, (self.run.id,))
+        for source in self.journey.promises.sources:
+            act_id = f"~evidence/{source.name}"
+            self.ask(Watch(act_id, source, wanted))
+            self.spawn(act_id, self._gathering(act_id))
+
+    def _gathering(self, act_id: str) -> Strand:
+        while True:
+            seen = yield from self.wait(act_id)
+            match seen.answer:
+                case Evidence() as record if not self._keep(record):
+                    continue
+                case Watermark() if self._overflowed:
+                    continue
+                case Evidence() | Watermark() | Blind() as report:
+                    if self.monitor.feed(report):
+                        self.tell("~verdict")
+
+    def _keep(self, record: Evidence) -> bool:
+        """Keep a record, once; whether it counts."""
+        key = (record.source, record.happening, record.attempt, record.status)
+        if key in self.evidence:
+            return False
+        size_bytes = 200 + sum(len(name) + len(text) for name, text in record.attrs.items())
+        if len(self.evidence) >= MOST_RECORDS or self._evidence_bytes + size_bytes > MOST_BYTES:
+            said = f"more than {MOST_RECORDS} records or {MOST_BYTES >> 20} MiB came of this run"
+            self.monitor.feed(Blind(record.source, Reason.TOO_MANY, said))
+            self._overflowed = True
+            return False
+        self.evidence[key] = record
+        self._evidence_bytes += size_bytes
+        return True
+
+    def hold_promises(self) -> Strand:
+        """The steps are over: wait until every clause has its verdict, and at least for `settle`."""
+        promises = self.journey.promises
+        if not promises.clauses:
+            return
+        self._leave_out()
+        for step, at_s in self.sent_s.items():
+            self.monitor.sent(step, self.wall_ns(at_s))
+        end_s = self.now_s + promises.within_s
+        lag_s = max((source.lag_s for source in promises.sources), default=0.0)
+        self.monitor.end(self.wall_ns(end_s))
+        yield from self._until_decided(end_s + lag_s + PATIENCE_S)
+        yield from self.sleep("~settle", self.now_s + promises.settle_s)
+        self.monitor.close("its sources did not tell in time")
+
+    def _until_decided(self, last_s: float) -> Strand:
+        self.ask(Wake("~verdicts", last_s))
+        while not self.monitor.done:
+            seen = yield from self.wait("~verdict", "~verdicts")
+            if seen.id == "~verdicts":
+                return
+        self.cancel("~verdicts")
+
+    def stop_gathering(self) -> None:
+        """Nothing more is taken in; what is undecided is not reached."""
+        self.monitor.close("not reached")
+        for source in self.journey.promises.sources:
+            self.cancel(f"~evidence/{source.name}")
+            self.stop(f"~evidence/{source.name}")
+
+    def _leave_out(self) -> None:
+        for clause in self.journey.promises.clauses:
+            try:
+                if clause.when is not None and clause.when.value(self.now_scope()) is not True:
+                    self.left_out.append(clause)
+            except ExpressionError:
+                self.left_out.append(clause)
+        self.monitor.drop(self.left_out)

@@ -1,0 +1,62 @@
+"""One line of time for a run: what synthmon did, and what other systems report that happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synthmon.core.evidence import Evidence
+from synthmon.core.run import Record
+
+OWN = "synthmon"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One entry. `at_ms` counts from the start of the run, by the clock of whoever told it.
+
+    `source` is `synthmon` for our own acts, else the name of the source of evidence; `decides` are the clauses that
+    it decided, each with its verdict.
+    """
+
+    at_ms: float
+    source: str
+    who: str
+    what: str
+    status: str = ""
+    attempt: int = 1
+    took_ms: float | None = None
+    detail: str = ""
+    decides: tuple[tuple[str, str], ...] = ()
+
+
+def timeline(record: Record) -> tuple[Moment, ...]:
+    """Everything that is known of a run, in order of time."""
+    moments = [
+        Moment(a.at_ms, OWN, step.id, a.what, str(a.reason), took_ms=a.took_ms or None, detail=a.detail)
+        for step in record.steps
+        for a in step.attempts
+    ]
+    moments += [
+        Moment(a.at_ms, OWN, "clean-up", a.what, str(a.reason), took_ms=a.took_ms, detail=a.detail) for a in record.undo
+    ]
+    if record.started is not None:
+        begin_ns = round(record.started.timestamp() * 1e9)
+        moments += [_told(evidence, begin_ns, record) for evidence in record.evidence]
+    return tuple(sorted(moments, key=lambda moment: moment.at_ms))
+
+
+def _told(evidence: Evidence, begin_ns: int, record: Record) -> Moment:
+    decides = tuple(
+        (clause.text, clause.verdict) for clause in record.clauses if evidence.happening in clause.decided_by
+    )
+    return Moment(
+        at_ms=(evidence.at_ns - begin_ns) / 1e6,
+        source=evidence.source,
+        who=evidence.clock,
+        what=evidence.step,
+        status=evidence.status,
+        attempt=evidence.attempt,
+        took_ms=evidence.duration_ms,
+        detail=evidence.dependency,
+        decides=decides,
+    )

@@ -1,0 +1,80 @@
+"""What sources of evidence are lent: reads through the run's own door, telemetry as it comes in, our clock."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from synthmon.core.door import Door, Envelope, HttpAnswer, HttpRequest, OpenEar, Rows, Trouble
+from synthmon.core.evidence import Tell, Wanted
+from synthmon.core.inbound import Otlp, Telemetry
+from synthmon.core.sources import Source, SourceKind
+
+TIMEOUT_S = 10.0  # of one look at a back end
+
+
+@dataclass(frozen=True, slots=True)
+class Gatherer:
+    """Begins to watch a source for a run; one for all runs, until the settings change.
+
+    `secret` opens a reference of a source: (source, key) → value. Raises `SecretError`.
+    """
+
+    kinds: Mapping[str, SourceKind]
+    otlp: Callable[[], Otlp | None]
+    secret: Callable[[str, str], str]
+
+    async def watch(self, source: Source, wanted: Wanted, door: Door, journey: str, tell: Tell) -> OpenEar:
+        """See `core.sources.SourceKind.watch`."""
+        means = _Means(self, source, door, wanted.run_id, journey)
+        return await self.kinds[source.word].watch(source, wanted, means, tell)
+
+
+class _Means:
+    """`core.sources.Means` of one source and one run."""
+
+    def __init__(self, gatherer: Gatherer, source: Source, door: Door, run_id: str, journey: str) -> None:
+        self._gatherer, self._source, self._door = gatherer, source, door
+        system = source.system.name if source.system else ""
+        self._envelope = Envelope(run_id, journey, system, timeout_s=TIMEOUT_S)
+
+    def now_ns(self) -> int:
+        return time.time_ns()
+
+    async def ask(
+        self, method: str, path: str, params: Mapping[str, str], body: bytes | None = None
+    ) -> HttpAnswer | Trouble:
+        url = f"{path}?{urlencode(params)}" if params else path
+        headers = [("Accept", "application/json"), *self._authorization(), *self._tenant()]
+        if body is not None:
+            headers.append(("Content-Type", "application/json"))
+        return await self._door.http(HttpRequest(method, url, tuple(headers), body), self._envelope)
+
+    async def rows(self, sql: str, params: Mapping[str, Any]) -> Rows | Trouble:
+        return await self._door.query(self._source.connection, sql, params, self._envelope)
+
+    async def count(self, at: Mapping[str, str]) -> int | Trouble:
+        return await self._door.count(self._source.connection, at, self._envelope)
+
+    def hear_telemetry(self, deliver: Callable[[Telemetry], bool]) -> Callable[[], None]:
+        otlp = self._gatherer.otlp()
+        return otlp.subscribe(deliver) if otlp is not None else lambda: None
+
+    def secret(self, name: str) -> str:
+        return self._gatherer.secret(self._source.name, name) if name in self._source.references else ""
+
+    def _authorization(self) -> list[tuple[str, str]]:
+        if token := self.secret("token"):
+            return [("Authorization", f"{getattr(self._source.keys, 'scheme', 'Bearer')} {token}")]
+        if password := self.secret("password"):
+            user = getattr(self._source.keys, "user", "")
+            return [("Authorization", "Basic " + b64encode(f"{user}:{password}".encode()).decode())]
+        return []
+
+    def _tenant(self) -> list[tuple[str, str]]:
+        tenant = getattr(self._source.keys, "tenant", "")
+        return [("X-Scope-OrgID", tenant)] if tenant else []  # what Loki, Tempo and Mimir ask of each request

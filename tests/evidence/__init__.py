@@ -1,0 +1,1 @@
+"""Sources of evidence against real files, servers and databases."""
