@@ -49,7 +49,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--nats-port",
         type=int,
-        help=f"of its NATS server; 0 takes a free one (default: {DEFAULT_NATS_PORT} with --port {DEFAULT_PORT}, else 0)",
+        help=f"of its NATS server; 0 takes a free one (default: {DEFAULT_NATS_PORT}; beside another --port 0)",
     )
     parser.add_argument("--dir", type=Path, help="for logs; without it a temporary folder, removed at the end")
     parser.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import html
 import json
 import os
@@ -23,7 +24,9 @@ import pytest
 from synthmon.cli.demo import HOOKS, LISTEN, NATS_PORT, SHOP_PORT
 from synthmon.demo.client import break_fault, mend
 from synthmon.demo.faults import FAULTS
+from synthmon.language.load import load
 from tests.acceptance.daemon import DaemonProcess, wait_for
+from tests.acceptance.shop import SHIPPED as PROBES
 from tests.acceptance.shop import lay_out_shipped, open_shop
 
 TOLD = frozenset({"order-sequence", "order-messages", "order-callback"})
@@ -226,6 +229,9 @@ def test_the_demo_command_runs_and_ends_by_itself_and_leaves_no_process(tmp_path
     assert "synthmon watches it" in said
     assert len(while_open) >= 3  # the command, the shop, the daemon: that the next line can fail
     assert wait_for(lambda: not _processes_of(tmp_path), 20, lambda: str(_processes_of(tmp_path)))
+    loaded = load([PROBES], [PROBES / "synthmon.yaml", tmp_path / "demo.yaml"])
+    assert loaded.problems == ()
+    assert len(glob.glob(loaded.settings.evidence["logs"].keys.jsonl)) >= 7  # of the gateway and six functions
     history = subprocess.run(
         [sys.executable, "-m", "synthmon", "history", "--json", "--store", f"sqlite:///{tmp_path / 'synthmon.db'}"],
         capture_output=True,

@@ -83,6 +83,27 @@ def test_the_shop_closes_by_itself_after_the_given_time(tmp_path: Path) -> None:
         assert process.wait(LIMIT_S) == 0
 
 
+def test_its_nats_server_takes_the_port_that_it_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+
+    with (
+        shop_process("--dir", str(tmp_path), "--nats-port", str(port)),
+        socket.create_connection(("127.0.0.1", port), LIMIT_S) as client,
+    ):
+        assert client.recv(5) == b"INFO "
+
+
+def test_a_port_of_the_nats_server_that_is_in_use_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        code = main(["--port", "0", "--nats-port", str(port), "--dir", str(tmp_path), "--for", "1s"])
+
+    assert code == 1
+    assert f"is port {port} free?" in capsys.readouterr().err
+
+
 def test_a_port_in_use_is_told_with_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

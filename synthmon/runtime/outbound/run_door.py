@@ -27,6 +27,7 @@ from synthmon.core.door import (
 from synthmon.core.inbound import Address, Call, Crowded, Deaf, Hook, Hooks, NotListening
 from synthmon.core.messages import Message, Publication
 from synthmon.core.outcomes import Reason, whose
+from synthmon.core.payload import revealed
 from synthmon.core.secrets import SecretError, Vault
 from synthmon.runtime.outbound.door import HttpDoor
 from synthmon.runtime.outbound.ears import bind
@@ -110,7 +111,7 @@ class RunDoor:
             link = await self._links.get(connection)
             if not isinstance(link, Answers):
                 raise Refused(f"{self._links.connection(connection).word} cannot be asked with SQL")
-            opened = {n: self._vault.reveal(v) if isinstance(v, str) else v for n, v in params.items()}
+            opened = revealed(dict(params), self._vault.reveal)
             way.sent_ns = time.monotonic_ns()
             rows = tuple(await link.query(sql, opened, MOST_ROWS))
             return Rows(rows, _timing(way))

@@ -82,9 +82,15 @@ def _not_green(record: Record) -> bool:
 
 
 def _says_where(record: Record) -> bool:
-    """The message names the step; a check that did not hold, its file and line and what was seen instead."""
+    """The message names the step; a check that did not hold, its file and line and what was seen instead.
+
+    Of what was told by others it names the clause, and the record has the place of that.
+    """
     if record.outcome is not Outcome.FAILED:
         return bool(left_behind(record))
+    if broken := [clause for clause in record.clauses if clause.verdict == "fail"]:
+        first = broken[0]
+        return f"verify: {first.text}: {first.said}" == record.message and bool(re.search(r"\.yaml:\d+$", first.place))
     if not record.message.startswith(f"{record.step}: "):
         return False
     if record.reason not in (Reason.EXPECTATION, Reason.LOST):
