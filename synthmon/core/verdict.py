@@ -137,11 +137,12 @@ def _verdict(run: Transaction) -> tuple[Outcome, Reason, str, Course | None]:
     failed = next((check for check in run.verified if check.ok is False), None)
     if failed is not None:
         return Outcome.FAILED, Reason.EXPECTATION, f"verify: {say(failed)}", None
+    as_written = sorted(run.monitor.judgements, key=lambda judged: judged.clause.place.line)
     for verdict, outcome in ((Verdict.FAIL, Outcome.FAILED), (Verdict.UNKNOWN, Outcome.UNKNOWN)):
-        broken = next((judged for judged in run.monitor.judgements if judged.verdict is verdict), None)
+        broken = next((judged for judged in as_written if judged.verdict is verdict), None)
         if broken is not None:
             return outcome, _reason_of(broken), f"verify: {broken.clause.text}: {broken.said}", None
-    held = sum(judged.verdict is Verdict.PASS for judged in run.monitor.judgements)
+    held = sum(judged.verdict is Verdict.PASS for judged in as_written)
     evaluated = held + sum(course.judged.evaluated for course in courses) + sum(c.ok is not None for c in run.verified)
     if not evaluated:
         return Outcome.SKIPPED, Reason.WHEN, "every check was skipped by `when`", None

@@ -68,7 +68,6 @@ class SettingsRead:
         for name, session in keys.sessions.items():
             self.session_keys[name] = (session, faults)
         connections = {**old.connections, **read_connections(keys.connections, find_connections(), faults)}
-        connections = {**old.connections, **read_connections(keys.connections, find_connections(), faults)}
         limits, web, kept = keys.limits, keys.web, keys.retention
         self.settings = Settings(
             systems={**old.systems, **self._systems(keys.systems, faults)},
