@@ -66,9 +66,9 @@ def merge_connections(kinds: Iterable[ConnectionKind]) -> ConnectionKinds:
     }
 
 
-def secret_name(connection: str, key: str) -> str:
-    """What a secret of a connection is called among those of the settings: no name written there has a colon."""
-    return f"connection:{connection}:{key}"
+def entry_secret(place: str, name: str, key: str) -> str:
+    """What a secret of an entry (`connections`, `evidence`) is called among those of the settings: none has a colon."""
+    return f"{place}:{name}:{key}"
 
 
 def read_connections(raw: Mapping[str, Any], kinds: ConnectionKinds, faults: Faults) -> dict[str, Connection]:

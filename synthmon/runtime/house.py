@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from synthmon.core.expressions import Compiler, Scope
@@ -17,7 +18,7 @@ from synthmon.core.spending import Spending
 from synthmon.core.templates import Template, compile_template
 from synthmon.identities.open import open_leases
 from synthmon.identities.pools import Leases
-from synthmon.language.connections import find_connections, secret_name
+from synthmon.language.connections import entry_secret, find_connections
 from synthmon.language.evidence import find_sources
 from synthmon.language.kinds import Kinds, find_kinds
 from synthmon.language.names import RUN
@@ -62,7 +63,7 @@ class House:
         self.doors.links.serve(
             settings.connections,
             {word: forms.kind for word, forms in find_connections().items()},
-            self._secret,
+            partial(self._secret, "connections"),
         )
         compiler = Compiler()
         headers = {n: compile_template(compiler, text, RUN) for n, text in settings.propagation.headers.items()}
@@ -78,13 +79,15 @@ class House:
             self.keyring.vault,
             Sessions(self.keyring.remember),
             Gatherer(
-                {word: forms.kind for word, forms in find_sources().items()}, lambda: self.doors.otlp, self._secret
+                {word: forms.kind for word, forms in find_sources().items()},
+                lambda: self.doors.otlp,
+                partial(self._secret, "evidence"),
             ),
         ), self.keyring.faults
 
-    def _secret(self, name: str, key: str) -> str:
-        """A secret of a connection or a source. Raises `SecretError`."""
-        return self.keyring.vault().reveal(seal(f"secret.{secret_name(name, key)}"))
+    def _secret(self, place: str, name: str, key: str) -> str:
+        """A secret of an entry of `connections` or `evidence`. Raises `SecretError`."""
+        return self.keyring.vault().reveal(seal(f"secret.{entry_secret(place, name, key)}"))
 
 
 @asynccontextmanager
@@ -117,8 +120,8 @@ def journal_file(store: str) -> Path | None:
 def _not_of_secrets(settings: Settings) -> Mapping[str, str]:
     """The secrets of connections and sources by a name that none under `secrets:` can have → their references."""
     return {
-        secret_name(name, key): reference
-        for holders in (settings.connections, settings.evidence)
+        entry_secret(place, name, key): reference
+        for place, holders in (("connections", settings.connections), ("evidence", settings.evidence))
         for name, holder in holders.items()
         for key, reference in holder.references.items()
     }
