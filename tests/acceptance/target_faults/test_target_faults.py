@@ -89,8 +89,8 @@ def _says_where(record: Record) -> bool:
     if record.outcome is not Outcome.FAILED:
         return bool(left_behind(record))
     if broken := [clause for clause in record.clauses if clause.verdict == "fail"]:
-        first = broken[0]
-        return f"verify: {first.text}: {first.said}" == record.message and bool(re.search(r"\.yaml:\d+$", first.place))
+        told = [clause for clause in broken if record.message.startswith(f"verify: {clause.text}: {clause.said}")]
+        return bool(told) and re.search(r"\.yaml:\d+$", told[0].place) is not None
     if not record.message.startswith(f"{record.step}: "):
         return False
     if record.reason not in (Reason.EXPECTATION, Reason.LOST):
