@@ -41,7 +41,7 @@ async def drive(folder: Path, store: str) -> Counter[str]:
             count(record, journey)
 
         daemon.board.record = counted  # type: ignore[method-assign]
-        await daemon.begin(alone=True)
+        await daemon.begin()
         going = True
 
         async def lane(journey: Journey) -> None:
