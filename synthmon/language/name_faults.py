@@ -21,7 +21,6 @@ class Said:
 def explain_name(at: int, name: str, names: Names) -> Said:
     """Why a name has no value here; `at` is where it stands."""
     for explain in (
-        _not_yet,
         _of_hook,
         _of_identity,
         _of_settings,
@@ -36,12 +35,6 @@ def explain_name(at: int, name: str, names: Names) -> Said:
     return Said(
         at, "undeclared-name", f"There is no `{name}` here.", meant(name, known, f"Names here: {listed(known, 30)}.")
     )
-
-
-def _not_yet(at: int, name: str, names: Names) -> Said | None:
-    if name.partition(".")[0] == "rows" and name not in names.types:
-        return Said(at, "not-yet", f"`{name}` needs a kind of step that this version cannot do yet.", "Leave it out.")
-    return None
 
 
 def _of_hook(at: int, name: str, names: Names) -> Said | None:
