@@ -1,0 +1,130 @@
+"""What can be said of a run's sequence: which of two came first, what was tried again, doubled, slow or missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+
+from synthmon.core.clocks import TRUSTED, Clocks, Order
+from synthmon.core.happened import Happening
+
+Sequenced = Mapping[str, Happening]
+"""A run as `core.happened.happened` tells it."""
+
+SLOW_QUANTILE = 0.95  # of the good runs
+FEWEST_TIMES = 20  # below which nobody knows what is slow
+
+
+class Form(StrEnum):
+    """The forms of a predicate."""
+
+    BEFORE = "before"
+    RETRY = "retry"
+    DUPLICATE = "dup"
+    SLOW = "slow"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """One statement about a run; `names` are two of an order, else one."""
+
+    form: Form
+    names: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """As it is written on the command line: `b<a`, `retry(x)`."""
+        return "<".join(self.names) if self.form is Form.BEFORE else f"{self.form}({self.names[0]})"
+
+    @property
+    def said(self) -> str:
+        """In words for a person."""
+        name = self.names[0]
+        match self.form:
+            case Form.BEFORE:
+                return f"{name} came before {self.names[1]}"
+            case Form.RETRY:
+                return f"{name} was tried more than once"
+            case Form.DUPLICATE:
+                return f"{name} happened more than once"
+            case Form.SLOW:
+                return f"{name} took longer than in 95 % of the good runs"
+            case Form.MISSING:
+                return f"{name} did not happen"
+
+
+_ORDER = re.compile(r"\s*([^<>()]+?)\s*<\s*([^<>()]+?)\s*")
+_OTHER = re.compile(r"\s*(retry|dup|slow|missing)\(\s*([^<>()]+?)\s*\)\s*")
+
+
+def parse(text: str) -> Predicate:
+    """A predicate as `Predicate.text` writes it. Raises `ValueError` with words for a person."""
+    if found := _ORDER.fullmatch(text):
+        if found[1] == found[2]:
+            raise ValueError(f"{text!r} names {found[1]} twice; write two different names: 'b<a'.")
+        return Predicate(Form.BEFORE, (found[1], found[2]))
+    if found := _OTHER.fullmatch(text):
+        return Predicate(Form(found[1]), (found[2],))
+    raise ValueError(f"{text!r} is no predicate; write 'b<a', 'retry(x)', 'dup(x)', 'slow(x)' or 'missing(x)'.")
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What good runs show: their names, and above how many milliseconds each of them is slow."""
+
+    names: frozenset[str]
+    slow_ms: Mapping[str, float]
+
+
+def usual(good: Sequence[Sequenced]) -> Usual:
+    """Learnt from good runs. A name that fewer than half of them have is not expected of a run."""
+    count: dict[str, int] = {}
+    times: dict[str, list[float]] = {}
+    for run in good:
+        for name, happening in run.items():
+            count[name] = count.get(name, 0) + 1
+            if happening.took_ms is not None:
+                times.setdefault(name, []).append(happening.took_ms)
+    names = frozenset(name for name, times_seen in count.items() if times_seen * 2 >= len(good))
+    slow_ms = {name: _quantile(found, SLOW_QUANTILE) for name, found in times.items() if len(found) >= FEWEST_TIMES}
+    return Usual(names, slow_ms)
+
+
+def holding(run: Sequenced, expected: Usual, clocks: Clocks = TRUSTED) -> Iterator[Predicate]:
+    """Every predicate that is true of a run; an order that clocks cannot tell is none."""
+    for a, b in combinations(run.values(), 2):
+        match clocks.order(a.first, b.first):
+            case Order.BEFORE:
+                yield Predicate(Form.BEFORE, (a.name, b.name))
+            case Order.AFTER:
+                yield Predicate(Form.BEFORE, (b.name, a.name))
+    for name, happening in run.items():
+        if happening.attempts > 1:
+            yield Predicate(Form.RETRY, (name,))
+        if happening.count > 1:
+            yield Predicate(Form.DUPLICATE, (name,))
+        limit_ms = expected.slow_ms.get(name)
+        if limit_ms is not None and happening.took_ms is not None and happening.took_ms > limit_ms:
+            yield Predicate(Form.SLOW, (name,))
+    for name in sorted(expected.names - run.keys()):
+        yield Predicate(Form.MISSING, (name,))
+
+
+def observed(predicate: Predicate, run: Sequenced, clocks: Clocks = TRUSTED) -> bool:
+    """Whether the run could tell at all: an order needs both names and clocks that tell, `missing` needs nothing."""
+    if predicate.form is Form.MISSING:
+        return True
+    found = [run.get(name) for name in predicate.names]
+    if predicate.form is Form.BEFORE:
+        first, second = found
+        return first is not None and second is not None and clocks.order(first.first, second.first) is not Order.UNKNOWN
+    return found[0] is not None
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,78 @@
+"""Which orders, retries, duplicates, delays and gaps go along with failure: ranked, over good runs and bad ones.
+
+Each predicate is scored by the Ochiai coefficient (failing runs in which it held, over the geometric mean of all
+failing runs and all runs in which it held); ties go to the larger Increase (Liblit et al., PLDI 2005): by how much
+more often runs fail in which it holds than runs in which it could be told at all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from synthmon.core.clocks import TRUSTED, Clocks
+from synthmon.core.predicates import Predicate, Sequenced, holding, observed, usual
+
+LEAST_SUPPORT = 2  # failing runs in which a suspect must have held
+MOST_TIES_RESOLVED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """One predicate: in how many of the failing runs it held, in how many of the good ones; both scores lie within
+    0 … 1 and -1 … 1."""
+
+    predicate: Predicate
+    bad_with: int
+    bad: int
+    good_with: int
+    good: int
+    ochiai: float
+    increase: float
+
+
+def suspects(
+    good: Sequence[Sequenced], bad: Sequence[Sequenced], clocks: Clocks = TRUSTED, support: int = LEAST_SUPPORT
+) -> tuple[Suspect, ...]:
+    """Every predicate that held in at least `support` failing runs, the most suspicious first."""
+    expected = usual(good)
+    in_bad = Counter(predicate for run in bad for predicate in holding(run, expected, clocks))
+    in_good = Counter(predicate for run in good for predicate in holding(run, expected, clocks))
+    scored = [
+        (_ochiai(with_it, in_good[predicate], len(bad)), predicate)
+        for predicate, with_it in in_bad.items()
+        if with_it >= support
+    ]
+    scored.sort(key=lambda scored: -scored[0])
+    found = [
+        Suspect(
+            predicate,
+            in_bad[predicate],
+            len(bad),
+            in_good[predicate],
+            len(good),
+            score,
+            _increase(predicate, in_bad[predicate], in_good[predicate], good, bad, clocks),
+        )
+        for score, predicate in scored[:MOST_TIES_RESOLVED]
+    ]
+    return tuple(sorted(found, key=lambda suspect: (-suspect.ochiai, -suspect.increase, suspect.predicate.text)))
+
+
+def _ochiai(bad_with: int, good_with: int, bad: int) -> float:
+    return bad_with / sqrt(bad * (bad_with + good_with))
+
+
+def _increase(
+    predicate: Predicate,
+    bad_with: int,
+    good_with: int,
+    good: Sequence[Sequenced],
+    bad: Sequence[Sequenced],
+    clocks: Clocks,
+) -> float:
+    bad_seen = sum(observed(predicate, run, clocks) for run in bad)
+    good_seen = sum(observed(predicate, run, clocks) for run in good)
+    return bad_with / (bad_with + good_with) - bad_seen / (bad_seen + good_seen)
