@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synthmon.imports.texts import Text, Value, joined, mapped, written
-from synthmon.imports.yaml_text import Noted, comments, lines
+from synthmon.language.yaml_text import Noted, comments, lines
 
 SCHEMA_LINE = "# yaml-language-server: $schema=../synthmon.schema.json"
 PERSON = "person"  # the name of the identity that a draft proposes

@@ -12,7 +12,7 @@ from synthmon.imports.naming import system_name
 from synthmon.imports.people import harmless
 from synthmon.imports.sealing import Safe
 from synthmon.imports.texts import written
-from synthmon.imports.yaml_text import scalar
+from synthmon.language.yaml_text import scalar
 
 DEMO = "http://127.0.0.1:9870"
 PROBE, SETTINGS = "probes/first.yaml", "synthmon.yaml"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from synthmon.core.templates import split
 from synthmon.imports.texts import Fill, Text, joined, written
-from synthmon.imports.yaml_text import Noted, lines, scalar
 from synthmon.language.documents import read
+from synthmon.language.yaml_text import Noted, lines, scalar
 
 TRAPS = st.text(alphabet="ab:# -?{}[]&*!|>'\"%@`,$\\\n\t.~=01yYnN<_/\x85\u2028\ufeff\ue000", max_size=12)
 LEAVES = (
