@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.table import Table
@@ -25,7 +26,7 @@ import synthmon
 from synthmon.cli.output import FAILED, people, screen, stop
 from synthmon.demo.client import DemoTrouble, break_fault, faults, mend
 
-SHOP_PORT, NATS_PORT, LISTEN, HOOKS = 9870, 9872, "127.0.0.1:9880", "127.0.0.1:9881"
+SHOP_PORT, NATS_PORT, IMAP_PORT, LISTEN, HOOKS = 9870, 9872, 9873, "127.0.0.1:9880", "127.0.0.1:9881"
 _OPENS_WITHIN_S, _CLOSES_WITHIN_S = 30.0, 15.0
 
 app = typer.Typer(help="Run the demo shop under watch, or break and mend it.", invoke_without_command=True)
@@ -118,7 +119,7 @@ def _shop(here: Path) -> Iterator[str]:
     """The shop as a process of its own, in its own session, so that Ctrl-C reaches the daemon first."""
     url = f"http://127.0.0.1:{SHOP_PORT}"
     command = [sys.executable, "-m", "synthmon.demo", "--port", str(SHOP_PORT), "--dir", str(here / "shop")]
-    command += ["--nats-port", str(NATS_PORT), "--otlp", f"http://{HOOKS}"]
+    command += ["--nats-port", str(NATS_PORT), "--imap-port", str(IMAP_PORT), "--otlp", f"http://{HOOKS}"]
     with (here / "shop.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -130,9 +131,14 @@ def _shop(here: Path) -> Iterator[str]:
 
 def _settings(here: Path) -> Path:
     """What depends on the folder: they come behind those of the journeys, and replace what has the same name."""
-    logs = os.path.join(glob.escape(os.path.abspath(here)), "shop", "logs", "*.jsonl")
+    shop = os.path.join(os.path.abspath(here), "shop")
+    logs = os.path.join(glob.escape(shop), "logs", "*.jsonl")
+    books, password = f"sqlite:///{quote(shop)}/books.db", f"file:{shop}/mail.password"
     file = here / "demo.yaml"
-    file.write_text(f"""# Where this demo has its logs; written anew by each.
+    file.write_text(f"""# Where this demo has its logs, its books and its mails; written anew by each.
+connections:
+  books: {{sql: {json.dumps(books)}}}
+  inbox: {{imap: "imap://127.0.0.1:{IMAP_PORT}", user: shop, password: {json.dumps(password)}}}
 evidence:
   logs: {{jsonl: {json.dumps(logs)}, lag: 1s, skew: 0.001ms}}
 hooks: {{listen: "{HOOKS}"}}

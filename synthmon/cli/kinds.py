@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from synthmon.language.catalogue import Row
 
 
 def kinds(
@@ -20,9 +23,20 @@ def kinds(
         return
     width = max(len(row.word) for row in rows) + 2
     for what in dict.fromkeys(row.what for row in rows):
-        typer.echo(f"{what}s:")
+        typer.echo(f"{_several(what)}:")
         for row in (row for row in rows if row.what == what):
-            needs = f"   [needs: {row.needs}]" if row.needs else ""
-            typer.echo(f"  {row.word:{width}}{row.about}{needs}")
+            typer.echo(f"  {row.word:{width}}{row.about}{_aside(row)}")
         typer.echo("")
     typer.echo("synthmon explain KIND prints the manual of one.")
+
+
+def _several(what: str) -> str:
+    return what.replace("source", "sources") if what.startswith("source") else f"{what}s"
+
+
+def _aside(row: Row) -> str:
+    """Whence it is, what it lacks, or why it cannot be used."""
+    if row.unusable:
+        return f"cannot be used: {row.unusable}   [from: {row.origin}]"
+    asides = (("from", row.origin), ("needs", row.needs))
+    return "".join(f"   [{word}: {text}]" for word, text in asides if text)

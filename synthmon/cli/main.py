@@ -9,19 +9,25 @@ import typer
 from synthmon import __version__
 from synthmon.cli import (
     check,
+    compare,
     debts,
     demo,
     explain,
+    guardrail,
     history,
     identities,
     importing,
     init,
+    investigate,
     kinds,
     pause,
+    prove,
+    replay,
     run,
     schema,
     serve,
     show,
+    suspects,
     sweep,
 )
 
@@ -40,9 +46,15 @@ app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)
 app.command("history")(history.history)
 app.command("show")(show.show)
+app.command("prove")(prove.prove)
+app.command("replay")(replay.replay)
+app.command("investigate")(investigate.investigate)
+app.command("compare")(compare.compare)
+app.command("suspects")(suspects.suspects)
 app.command("identities")(identities.identities)
 app.command("debts")(debts.debts)
 app.command("sweep")(sweep.sweep)
+app.command("guardrail")(guardrail.guardrail)
 app.command("explain")(explain.explain)
 app.command("kinds")(kinds.kinds)
 app.command("schema")(schema.schema)

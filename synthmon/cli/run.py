@@ -30,7 +30,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run journeys once; exit 0 passed, 1 failed, 2 unknown (ours), 3 invalid."""
-    loaded, journeys = _find(what, settings or [])
+    loaded, journeys = find_journeys(what, settings or [])
     if dry_run:
         from synthmon.cli.plan import draw_plan
 
@@ -80,7 +80,7 @@ async def _run(
     return records
 
 
-def _find(what: str, settings: list[str]) -> tuple[Loaded, Sequence[Journey]]:
+def find_journeys(what: str, settings: list[str]) -> tuple[Loaded, Sequence[Journey]]:
     """The journeys of a file or a folder, or those of a name among the probes here; ends the command if none."""
     from synthmon.language.load import load
 

@@ -36,6 +36,8 @@ def draw(record: Record, every_check: bool = False) -> RenderableType:
     parts: list[RenderableType] = [headline(record)]
     if record.message:
         parts.append(Text(f"  {record.message}", style="red" if record.outcome is Outcome.FAILED else "magenta"))
+    if record.replay_of:
+        parts.append(Text(f"  a replay of run {record.replay_of}", "dim"))
     if record.steps:
         parts.append(_steps(record))
         parts.append(_legend())
@@ -45,8 +47,11 @@ def draw(record: Record, every_check: bool = False) -> RenderableType:
         parts.append(Text("verify"))
         parts.extend(_check(check) for check in failed)
     parts.extend(_clauses(record, every_check))
+    parts.extend(Text(f"note  {note}", style="yellow") for note in record.notes)
     if record.evidence:
         parts.append(_timeline(record))
+    elif record.evidence_forgotten:
+        parts.append(Text("Its evidence is no longer kept.", style="dim"))
     if record.debts:
         parts.append(_clean_up(record))
     return Group(*parts)

@@ -29,10 +29,14 @@ class ReadingEar:
         """From now on by itself."""
         self._reading = asyncio.create_task(self._read())
 
-    async def aclose(self) -> None:
+    async def halt(self) -> None:
+        """Read no more; what is held for it stays."""
         while self._reading is not None and not self._reading.done():
             self._reading.cancel()  # again: a library may take it for the end of a timeout of its own
             await asyncio.wait([self._reading], timeout=AGAIN_S)
+
+    async def aclose(self) -> None:
+        await self.halt()
         await self._let_go()
         self._closed(self)
 

@@ -13,6 +13,7 @@ class Dialect(StrEnum):
     POSTGRES = "postgresql"
     MYSQL = "mysql"
     SQLITE = "sqlite"
+    PARTIQL = "partiql"  # of DynamoDB
 
 
 def names_in(sql: str, dialect: Dialect) -> tuple[str, ...]:
@@ -71,4 +72,5 @@ _PATTERNS = {
     Dialect.SQLITE: re.compile(
         rf"{_PLAIN_STRING}|{_IDENTIFIER}|{_BACKTICKS}|\[[^\]]*(?:\]|\Z)|{_LINE}|{_COMMENT}|{_NAME}", re.DOTALL
     ),
+    Dialect.PARTIQL: re.compile(rf"{_PLAIN_STRING}|{_IDENTIFIER}|{_BACKTICKS}|{_LINE}|{_COMMENT}|{_NAME}", re.DOTALL),
 }

@@ -6,9 +6,11 @@ and end lies work, and what was tried again lost its earlier attempts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from statistics import median
 
 from synthmon.core.clocks import TRUSTED, Clocks
@@ -29,6 +31,7 @@ class Turn(StrEnum):
     DUPLICATE = "duplicate"
     RETRY = "retry"
     SLOW = "slow"
+    STATUS = "status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,13 @@ class Comparison:
 def compare(record: Record, good: Sequence[Record], clocks: Clocks = TRUSTED) -> Comparison:
     """A run against good runs (of the same journey), of which at least one is needed for anything to differ."""
     run, others = happened(record), [happened(other) for other in good]
-    found = sorted(_differences(record, run, others, clocks), key=lambda one: (one.at_ms, one.turn, one.names))
-    return Comparison(record.run_id, len(good), tuple(found), _spent(record, good) if good else ())
+    found = sorted(_differences(record, run, others, good, clocks), key=lambda one: (one.at_ms, one.turn, one.names))
+    return Comparison(record.run_id, len(good), tuple(found), _spent(record, good, others) if good else ())
 
 
-def _differences(record: Record, run: Sequenced, others: Sequence[Sequenced], clocks: Clocks) -> list[Difference]:
+def _differences(
+    record: Record, run: Sequenced, others: Sequence[Sequenced], good: Sequence[Record], clocks: Clocks
+) -> list[Difference]:
     if not others:
         return []
     expected = usual(others)
@@ -105,9 +110,33 @@ def _differences(record: Record, run: Sequenced, others: Sequence[Sequenced], cl
     for name in run:
         with_it = sum(name in other for other in others)
         if with_it < RARE_BELOW * len(others):
-            said = f"{name} happened, which good runs do not have"
+            said = f"{name} happened, and usually does not"
             at_ms = _since_ms(record, run[name].first)
             found.append(Difference(Turn.EXTRA, (name,), said, at_ms, with_it, len(others)))
+    return [*found, *_statuses(record, run, others, good)]
+
+
+def _statuses(record: Record, run: Sequenced, others: Sequence[Sequenced], good: Sequence[Record]) -> list[Difference]:
+    """What somebody said of a name that good runs do not hear said of it: `error`, `skipped`."""
+    usually = [_said(other) for other in good]
+    found = []
+    for (name, status), evidence in _said(record).items():
+        if name not in run or run[name].attempts > 1:
+            continue  # that it was tried again is told already
+        told = [said for said, other in zip(usually, others, strict=True) if name in other]
+        with_it = sum((name, status) in said for said in told)
+        if told and with_it < RARE_BELOW * len(told):
+            said = f"{name} ended as {status}"
+            found.append(Difference(Turn.STATUS, (name,), said, _since_ms(record, evidence), with_it, len(told)))
+    return found
+
+
+def _said(record: Record) -> Mapping[tuple[str, str], Evidence]:
+    """(name, status) → the first record that says so."""
+    found: dict[tuple[str, str], Evidence] = {}
+    for evidence in record.evidence:
+        if evidence.step and evidence.status:
+            found.setdefault((evidence.step, evidence.status), evidence)
     return found
 
 
@@ -127,7 +156,8 @@ def _shown_ms(record: Record, predicate: Predicate, run: Sequenced, others: Sequ
         return _since_ms(record, present[0])
     before = _before(predicate.names[0], others)
     due = [run[name].first for name in before if name in run]
-    return max((_since_ms(record, one) for one in due), default=0.0) + 0.001
+    missing = len(before - run.keys())  # of several that are missing, the one that good runs have first comes first
+    return max((_since_ms(record, one) for one in due), default=0.0) + 0.001 * (1 + missing)
 
 
 def _before(name: str, others: Sequence[Sequenced]) -> frozenset[str]:
@@ -139,11 +169,12 @@ def _before(name: str, others: Sequence[Sequenced]) -> frozenset[str]:
     return frozenset()
 
 
-def _spent(record: Record, good: Sequence[Record]) -> tuple[Spent, ...]:
-    times = _times(record)
+def _spent(record: Record, good: Sequence[Record], others: Sequence[Sequenced]) -> tuple[Spent, ...]:
+    before = _usually_before(others)
+    times = _times(record, before)
     usually: dict[str, list[tuple[float | None, float | None, float]]] = {}
     for other in good:
-        for name, spent in _times(other).items():
+        for name, spent in _times(other, before).items():
             usually.setdefault(name, []).append(spent)
     return tuple(
         Spent(
@@ -158,19 +189,31 @@ def _spent(record: Record, good: Sequence[Record]) -> tuple[Spent, ...]:
     )
 
 
-def _times(record: Record) -> Mapping[str, tuple[float | None, float | None, float]]:
-    """Name → (wait, work, in vain), in order of time; the wait only where begin and what came before share a clock or
-    one caused the other."""
+def _usually_before(others: Sequence[Sequenced]) -> Mapping[str, str]:
+    """Name → what comes right before it in most good runs."""
+    count: dict[str, Counter[str]] = {}
+    for other in others:
+        for before, name in pairwise(other):
+            count.setdefault(name, Counter())[before] += 1
+    return {name: max(found, key=lambda one: (found[one], one)) for name, found in count.items()}
+
+
+def _times(record: Record, before: Mapping[str, str]) -> Mapping[str, tuple[float | None, float | None, float]]:
+    """Name → (wait, work, in vain), in order of time. The wait counts from the end of what caused it; where no record
+    names a cause, of what comes right `before` it in good runs, by their clocks as they are."""
     found: dict[str, tuple[float | None, float | None, float]] = {}
+    run = happened(record)
     by_id = {name: evidence for evidence in record.evidence for name in (evidence.id, evidence.span_id) if name}
     attempts: dict[tuple[str, str], list[Evidence]] = {}
     for evidence in record.evidence:
         attempts.setdefault((evidence.step, evidence.identity), []).append(evidence)
-    for name, happening in happened(record).items():
+    for name, happening in run.items():
         last = happening.first
         tries = sorted(attempts[name, last.identity], key=lambda one: one.at_ns)
         began_ns = last.start_ns or None
         causes = [by_id[cause] for cause in tries[0].causes if cause in by_id]
+        if not causes and before.get(name) in run:
+            causes = [run[before[name]].first]
         first_began_ns = tries[0].start_ns or tries[0].at_ns
         wait_ms = (first_began_ns - max(cause.at_ns for cause in causes)) / 1e6 if causes else None
         retry_ms = (began_ns - first_began_ns) / 1e6 if began_ns is not None and len(tries) > 1 else 0.0

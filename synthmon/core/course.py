@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthmon.core import secrets
+from synthmon.core.browsing import Picture
 from synthmon.core.door import Trouble
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.journey import Step
@@ -113,6 +114,7 @@ class Course:
         if len(kept) > FIRST_KEPT + LAST_KEPT:
             kept = [*kept[:FIRST_KEPT], *kept[-LAST_KEPT:]]
         failed = self.outcome in (Outcome.FAILED, Outcome.UNKNOWN)
+        kept = _with_pictures(kept, failed, getattr(self.last[0], "picture", ""))
         if failed and kept and self.step.spec is not None:
             asked, told = self.step.spec.excerpt(*self.last)
             kept = [*kept[:-1], replace(kept[-1], request=asked, answer=told)]
@@ -132,6 +134,13 @@ class Course:
             system=self.blamed() if failed else self.step.system,
             lagged=any(a.timing.lagged for a in kept),
         )
+
+
+def _with_pictures(attempts: list[Attempt], failed: bool, picture: str) -> list[Attempt]:
+    """Attempts with the pictures that matter: all, if they are always wanted, else the last one of a failure."""
+    if picture == Picture.ALWAYS or not any(attempt.shot for attempt in attempts):
+        return attempts
+    return [a if failed and a is attempts[-1] else replace(a, shot="") for a in attempts]
 
 
 def masked(value: Any) -> Any:

@@ -283,6 +283,7 @@ def attempt(act_id: str, spec: Spec, request: Any, seen: Seen, asked_s: float, b
         trouble.reason if trouble else Reason.NONE,
         trouble.detail if trouble else "",
         timing,
+        shot=trouble.shot if trouble else getattr(seen.answer, "shot", ""),
     )
 
 

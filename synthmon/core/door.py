@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from synthmon.core.inbound import Hook
 from synthmon.core.messages import Gap, Message, Publication
 from synthmon.core.outcomes import Reason
+
+if TYPE_CHECKING:
+    from synthmon.core.browsing import Visit, Visited
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Envelope:
     timeout_s: float = 10.0
     again: bool = False  # the same request failed before and is repeated by `retry`
     clean_up: bool = False  # it takes back what was made: it leaves also when nothing else may
+    act: str = ""  # whose it is: the path of an act (`order#1`), empty for what no step asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ class Trouble:
     detail: str
     sent: bool = True
     timing: Timing = Timing()
+    shot: str = ""  # the name of a picture of it, if there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +252,13 @@ class Door(Protocol):
 
     async def dial(self, to: Dial, envelope: Envelope) -> Line | Trouble:
         """Connect, for a protocol of its own. An effect needs a system that may be written to."""
+        ...
+
+    async def visit(self, visit: Visit, envelope: Envelope) -> Visited | Trouble:
+        """Open a page in a browser that goes through this door, and do things on it.
+
+        Cookies last as long as the run. Taking a picture of a failure may take 2 s more than the envelope says.
+        """
         ...
 
     def marks(self, envelope: Envelope) -> tuple[tuple[str, str], ...]:

@@ -18,6 +18,8 @@ from synthmon.core.outcomes import Reason
 MOST_RECORDS, MOST_BYTES = 5000, 2 * 1024 * 1024  # of one run
 MOST_ATTRS, MOST_ATTR_CHARACTERS = 32, 256
 MOST_LINKED_TRACES, MOST_HOPS = 20, 3
+COUNTED = "count"
+"""What a count was matched by: it is nobody's."""
 KEY_SLACK_NS = 1_000_000_000
 """By how much the clock of a system may be behind ours, for what is joined by a key: keys outlive a run (the address
 of a leased account), so what happened before the run is another one's."""
@@ -62,6 +64,16 @@ class Evidence:
         """What tells it from every other: all who take one event write down the id of that event."""
         return f"{self.step}:{self.identity}"
 
+    @property
+    def size_bytes(self) -> int:
+        """About how much it takes to keep it."""
+        return 200 + sum(len(name) + len(text) for name, text in self.attrs.items())
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it says how many things wait somewhere (`attrs.count`), and not that something happened."""
+        return self.matched_by == COUNTED
+
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
@@ -92,6 +104,9 @@ class Wanted:
 
     `keys` are the run's own business keys (an e-mail, a saved id): they join what lost the trace on its way.
     `traces` are trace ids that belong to it; more are adopted as links are found.
+
+    `words`: what is looked for is no run of ours, but a text that a person gave, in `run_id` and `namespace`: it may be
+    short, so that it counts only where it stands as a word (`ORD-1` is not in `ORD-10`).
     """
 
     run_id: str
@@ -99,6 +114,12 @@ class Wanted:
     since_ns: int
     keys: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
+    words: bool = False
+
+    @property
+    def own_traces(self) -> tuple[str, ...]:
+        """The ids of traces that are all its own: one has the id of the run, where that is one (W3C: 32 hex digits)."""
+        return tuple(dict.fromkeys(trace for trace in (self.run_id, *self.traces) if _TRACE_ID.fullmatch(trace)))
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -108,13 +129,18 @@ class Wanted:
     def matched_by(self, texts: Mapping[str, str]) -> str:
         """Which field bears a mark, in words (`correlationId`, `order (key)`); empty when none does."""
         for name, text in texts.items():
-            if self.run_id in text or self.namespace in text:
+            if (self.run_id in text or self.namespace in text) and (not self.words or self._as_word(text)):
                 return name
         for name, text in texts.items():
             if any(key == text for key in self.keys) or any(trace in text for trace in self.traces):
                 return f"{name} (key)"
         return ""
 
+    def _as_word(self, text: str) -> bool:
+        return re.search(rf"(?<![^\W_]){re.escape(self.run_id)}(?![^\W_])", text) is not None
+
+
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "step": ("step", "event", "eventName", "event.name", "operation", "name", "message", "msg"),

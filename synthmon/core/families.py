@@ -59,6 +59,7 @@ SLO_LATENCY = Family(
 CLAUSES = Family(
     "synthmon_clause_verdicts", _C, "Clauses about events, by how they were judged.", ("clause", "verdict")
 )
+ODD = Family("synthmon_odd_orders", _C, "Runs in which events came in an order that good runs do not have; no failure.")
 RUNS = Family(
     "synthmon_runs", _C, "Slots by how they ended; their sum is every slot there was.", ("outcome",), exemplar=True
 )
@@ -120,6 +121,7 @@ MEASURED = (
         FAILURES,
         STEP_FAILURES,
         CLAUSES,
+        ODD,
         GOOD,
         BAD,
         SLOW,

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from synthmon.core.acts import Wake, Watch
 from synthmon.core.clauses import Clause
-from synthmon.core.clocks import Clocks
+from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.evidence import MOST_BYTES, MOST_RECORDS, Blind, Evidence, Wanted, Watermark
 from synthmon.core.expressions import ExpressionError
 from synthmon.core.journey import Journey
 from synthmon.core.listen import Listening
-from synthmon.core.outcomes import Reason
+from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.reactor import Strand
 from synthmon.core.run import Run
 from synthmon.core.secrets import Vault
-from synthmon.core.sequence import Monitor
+from synthmon.core.sequence import Monitor, Verdict
+from synthmon.core.sightings import Sightings
 
 PATIENCE_S = 2.0  # that a source may be late beyond its lag before what it has not told is unknown
 SHORTEST_KEY = 8
+LONGEST_LOOK_ON_S, LOOK_ON_EVERY_S, BEFORE_DEADLINE_S = 15.0, 0.25, 0.2
 
 
 class Gathering(Listening):
-    """A run that gathers evidence for the clauses of its journey."""
+    """A run that gathers evidence for the clauses of its journey; `clocks` is what was learnt before of those of its
+    sources."""
 
-    def __init__(self, journey: Journey, run: Run, names: Mapping[str, Any], vault: Vault, now_s: float) -> None:
+    def __init__(
+        self,
+        journey: Journey,
+        run: Run,
+        names: Mapping[str, Any],
+        vault: Vault,
+        now_s: float,
+        clocks: Clocks = TRUSTED,
+    ) -> None:
         super().__init__(journey, run, names, vault, now_s)
         self.evidence: dict[tuple[str, str, int, str], Evidence] = {}
         self.left_out: list[Clause] = []  # their `when` said no
         self._evidence_bytes = 0
+        self._gathered_s = now_s
         self._overflowed = False  # from then on absence proves nothing
-        skew_s = max((source.skew_s for source in journey.promises.sources), default=0.0)
-        clocks = Clocks(skew_ns=round(skew_s * 1e9))
-        self.monitor = Monitor(journey.promises.events, journey.promises.clauses, self.wall_ns(now_s), clocks)
+        self.sightings = Sightings(assuming(clocks, journey))
+        begin_ns = self.wall_ns(now_s)
+        self.monitor = Monitor(journey.promises.events, journey.promises.clauses, begin_ns, self.sightings)
 
     def wall_ns(self, at_s: float) -> int:
         """An instant of the run's clock as Unix nanoseconds."""
@@ -46,12 +59,35 @@ class Gathering(Listening):
             for name, value in self.names.items()
             if name.startswith(("identity.", "vars.")) and isinstance(value, str) and len(value) >= SHORTEST_KEY
         )
-        since_ns = self.wall_ns(self.now_s)
-        wanted = Wanted(self.run.id, self.run.namespace, since_ns, keys, (self.run.id,))
+        self._gathered_s = self.now_s
+        wanted = self.wanted(self.wall_ns(self.now_s), keys)
         for source in self.journey.promises.sources:
             act_id = f"~evidence/{source.name}"
             self.ask(Watch(act_id, source, wanted))
             self.spawn(act_id, self._gathering(act_id))
+
+    def wanted(self, since_ns: int, keys: tuple[str, ...]) -> Wanted:
+        """By which marks a record is known as this run's."""
+        return Wanted(self.run.id, self.run.namespace, since_ns, keys, (self.run.id,))
+
+    def look_on(self, deadline_s: float) -> Strand:
+        """When something failed: what led to it may be on its way still, until every source has told that far."""
+        failed = any(course.outcome is Outcome.FAILED for course in self.courses.values())
+        failed = failed or any(judged.verdict is Verdict.FAIL for judged in self.monitor.judgements)
+        if not failed or not self.sent_s:
+            return
+        lag_s = max((source.lag_s for source in self.journey.promises.sources), default=0.0)
+        last_s = min(self.now_s + min(lag_s, LONGEST_LOOK_ON_S), deadline_s - BEFORE_DEADLINE_S)
+        failed_ns, n = self.wall_ns(self.now_s), 0
+        while self.now_s < last_s and not self.monitor.has_told(failed_ns):
+            n += 1
+            yield from self.sleep(f"~look-on#{n}", min(self.now_s + LOOK_ON_EVERY_S, last_s))
+
+    def linger(self) -> Strand:
+        """Listen on for a while after what was sent last, whatever the steps came to."""
+        until_s = max(self.sent_s.values(), default=self.now_s) + self.journey.promises.linger_s
+        if until_s > self.now_s:
+            yield from self.sleep("~linger", until_s)
 
     def _gathering(self, act_id: str) -> Strand:
         while True:
@@ -70,13 +106,14 @@ class Gathering(Listening):
         key = (record.source, record.happening, record.attempt, record.status)
         if key in self.evidence:
             return False
-        size_bytes = 200 + sum(len(name) + len(text) for name, text in record.attrs.items())
+        size_bytes = record.size_bytes
         if len(self.evidence) >= MOST_RECORDS or self._evidence_bytes + size_bytes > MOST_BYTES:
             said = f"more than {MOST_RECORDS} records or {MOST_BYTES >> 20} MiB came of this run"
             self.monitor.feed(Blind(record.source, Reason.TOO_MANY, said))
             self._overflowed = True
             return False
         self.evidence[key] = record
+        self.sightings.see(record, self.wall_ns(min(self.sent_s.values(), default=self._gathered_s)))
         self._evidence_bytes += size_bytes
         return True
 
@@ -91,7 +128,7 @@ class Gathering(Listening):
         end_s = self.now_s + promises.within_s
         lag_s = max((source.lag_s for source in promises.sources), default=0.0)
         self.monitor.end(self.wall_ns(end_s))
-        yield from self._until_decided(end_s + lag_s + PATIENCE_S)
+        yield from self._until_decided(end_s + lag_s + self.sightings.slack_ns / 1e9 + PATIENCE_S)
         yield from self.sleep("~settle", self.now_s + promises.settle_s)
         self.monitor.close("its sources did not tell in time")
 
@@ -118,3 +155,10 @@ class Gathering(Listening):
             except ExpressionError:
                 self.left_out.append(clause)
         self.monitor.drop(self.left_out)
+
+
+def assuming(learnt: Clocks, journey: Journey) -> Clocks:
+    """Clocks with what the settings say of those of a journey's sources; somebody must have vouched for all of them."""
+    sources = journey.promises.sources
+    skew_s = max((source.skew_s for source in sources), default=0.0)
+    return replace(learnt, skew_ns=round(skew_s * 1e9), vouched=all(source.vouched for source in sources))

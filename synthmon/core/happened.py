@@ -38,17 +38,22 @@ def happened(record: Record) -> Mapping[str, Happening]:
     told_by: dict[str, str] = {}
     for evidence in record.evidence:
         known = told_by.get(evidence.step)
-        if evidence.step and (known is None or evidence.source < known):
+        if _is_named(evidence) and (known is None or evidence.source < known):
             told_by[evidence.step] = evidence.source
     by_name: dict[str, dict[str, list[Evidence]]] = {}
     for evidence in record.evidence:
-        if evidence.step and told_by[evidence.step] == evidence.source:
+        if _is_named(evidence) and told_by[evidence.step] == evidence.source:
             by_name.setdefault(evidence.step, {}).setdefault(evidence.identity, []).append(evidence)
     found = sorted(
         (_happening(name, by_identity.values()) for name, by_identity in by_name.items()),
         key=lambda happening: (happening.first.at_ns, happening.name),
     )
     return {happening.name: happening for happening in found[:MOST_NAMES]}
+
+
+def _is_named(evidence: Evidence) -> bool:
+    """Whether it has a name; a count is of a place and not of this run."""
+    return bool(evidence.step) and not evidence.is_count
 
 
 def _happening(name: str, told: Iterable[list[Evidence]]) -> Happening:

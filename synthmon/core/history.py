@@ -9,6 +9,8 @@ from typing import Protocol
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
 
+MOST_TOLD_BYTES = 64 * 1024 * 1024  # of evidence in one answer, as JSON
+
 
 class History(Protocol):
     """Saved before it is told: `save` returns when the records are durable. Raises `OSError` when it cannot write."""
@@ -31,6 +33,21 @@ class History(Protocol):
         """The newest first, without steps (`steps`, `verify`, `undo` empty)."""
         ...
 
+    async def told(
+        self,
+        journey: str,
+        outcomes: Sequence[Outcome] = (),
+        limit: int = 50,
+        before: datetime | None = None,
+        version: str = "",
+    ) -> Sequence[Record]:
+        """Whole runs, with steps, clauses and evidence, the newest first; slots without a run are left out.
+
+        Ends early, though never before the first run, when `MOST_TOLD_BYTES` of evidence were told: ask on with
+        `before`, the slot of the last one.
+        """
+        ...
+
     async def last_slots(self) -> Mapping[tuple[str, str], datetime]:
         """(journey, location) → the newest slot remembered: where a hole begins after a restart."""
         ...
@@ -41,6 +58,13 @@ class History(Protocol):
 
     async def prune(self, before: datetime, keep_failed_before: datetime) -> int:
         """Forget records of slots older than `before` (bad ones: `keep_failed_before`); answers how many."""
+        ...
+
+    async def forget_evidence(self, keep: int) -> int:
+        """Forget the evidence of runs that passed, but of the newest `keep` of each journey and location.
+
+        The runs themselves stay, and say so (`evidence_forgotten`). Answers how many lost it.
+        """
         ...
 
     async def aclose(self) -> None: ...

@@ -158,6 +158,7 @@ class Step:
     blame: tuple[tuple[str, Expression], ...] = ()
     together: tuple[Step, ...] = ()
     pause_s: float | None = None
+    delay_s: float = 0.0  # before it begins: how a replay puts it behind something else
     hears: Hears | None = None
     renders: frozenset[str] = field(init=False, repr=False)  # the names that its request reads
     reads: frozenset[str] = field(init=False, repr=False)  # the names that its checks and saves read
@@ -206,7 +207,9 @@ class Alert:
 class Promises:
     """What `verify` says about events: `events` are named records of `sources`, `clauses` what must hold of them.
 
-    `within_s` counts from the end of the last step; `settle_s` is how long it stays even if all is decided.
+    `within_s` counts from the end of the last step; `settle_s` is how long it stays even if all is decided; `linger_s`
+    how long after the last step was sent it listens in any case, also when one failed: a replay wants to see in which
+    order all came.
     """
 
     events: tuple[EventSpec, ...] = ()
@@ -214,6 +217,7 @@ class Promises:
     sources: tuple[Source, ...] = ()
     within_s: float = 30.0
     settle_s: float = 0.0
+    linger_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

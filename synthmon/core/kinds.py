@@ -83,6 +83,16 @@ class Performs(Kind, Protocol):
 
 
 @runtime_checkable
+class Roams(Kind, Protocol):
+    """A kind whose target decides what is sent: which of a system's `writes` it needs is known only in the run."""
+
+    @property
+    def roams(self) -> bool:
+        """Always true."""
+        ...
+
+
+@runtime_checkable
 class Listens(Kind, Protocol):
     """A kind that begins to listen before the run begins to act, and hears any number of messages."""
 

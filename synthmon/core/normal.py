@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from synthmon.core.clocks import TRUSTED, Clocks, Order
+from synthmon.core.clocks import TRUSTED, Order, Ordering
 from synthmon.core.happened import MOST_NAMES
 from synthmon.core.predicates import Form, Predicate, Sequenced
 
@@ -23,7 +23,7 @@ class Normal:
     _first: Counter[tuple[str, str]] = field(default_factory=Counter)
     _names: set[str] = field(default_factory=set)
 
-    def learn(self, run: Sequenced, clocks: Clocks = TRUSTED) -> None:
+    def learn(self, run: Sequenced, clocks: Ordering = TRUSTED) -> None:
         """Take in one good run."""
         self.runs += 1
         for name in run:
@@ -33,9 +33,10 @@ class Normal:
 
     def share(self, a: str, b: str) -> tuple[int, int]:
         """In how many good runs `a` came before `b`, of how many in which their order could be told."""
-        return self._first[a, b], self._first[a, b] + self._first[b, a]
+        times = self._first.get((a, b), 0)
+        return times, times + self._first.get((b, a), 0)
 
-    def odd(self, run: Sequenced, clocks: Clocks = TRUSTED) -> tuple[Predicate, ...]:
+    def odd(self, run: Sequenced, clocks: Ordering = TRUSTED) -> tuple[Predicate, ...]:
         """The orders of a run that good runs have in less than one of a hundred ((k+1)/(n+2), Laplace's rule), the
         rarest first. Nothing is odd before 100 good runs told the order of that pair."""
         rare = []
@@ -46,7 +47,7 @@ class Normal:
         return tuple(predicate for _, predicate in sorted(rare, key=lambda one: (one[0], one[1].text)))
 
 
-def _orders(run: Sequenced, clocks: Clocks, names: set[str]) -> Iterable[tuple[str, str]]:
+def _orders(run: Sequenced, clocks: Ordering, names: set[str]) -> Iterable[tuple[str, str]]:
     for a, b in combinations((run[name] for name in run if name in names), 2):
         match clocks.order(a.first, b.first):
             case Order.BEFORE:

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     UNCOUNTED = "budget_uncounted"  # what a run uses of a budget could not be written down before it
     FENCED = "fenced"
     NO_LISTENER = "no_listener"  # nothing listens here for the calls that a step awaits
+    BROWSER = "browser"  # our own browser is missing, did not start, or ended meanwhile
     CONNECTION = "connection"  # a broker or database that is not itself under test cannot be used
     EVIDENCE = "evidence"  # a source of evidence is down, behind, or its clocks leave the order open
     TOO_MANY = "too_many"  # more came than is kept

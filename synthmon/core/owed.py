@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from synthmon.core.debts import Clean, Debt
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.intents import Intent, Learned, Opened, OpenRun, Settled
 from synthmon.core.journey import Journey, Spec
-from synthmon.core.run import Run, run_names
+from synthmon.core.run import Original, Run, run_names
 from synthmon.core.secrets import seal
 
 
@@ -95,9 +95,9 @@ def open_debts(run: OpenRun, journey: Journey | None, secrets: Iterable[str] = (
 def by_hand(debt: Debt, base: str, secrets: Iterable[str] = ()) -> str:
     """The undo as a person would send it: `DELETE https://shop/orders/7`, what nobody knows in capitals."""
     names = debt.names | {f"secret.{name}": seal(f"secret.{name}") for name in secrets}
-    said = _described(debt.undo.spec, names, base)
+    said = described(debt.undo.spec, names, base)
     if debt.missing and debt.undo.find:
-        said += f", after {_described(debt.undo.find.spec, names, base)}"
+        said += f", after {described(debt.undo.find.spec, names, base)}"
     return said
 
 
@@ -106,11 +106,44 @@ def head_of(run: OpenRun) -> Opened | None:
     return next((entry for entry in run.entries if isinstance(entry, Opened)), None)
 
 
+def run_parts(run: Run) -> dict[str, Any]:
+    """What `run_of` needs beside the rest of a journal's head."""
+    parts: dict[str, Any] = {"run.slot": run.slot.isoformat(), "run.instance": run.instance}
+    if run.seed_of:
+        parts["run.seed_of"] = run.seed_of
+    if run.again is not None:
+        then = run.again.run
+        parts["run.again"] = [then.id, then.slot.isoformat(), then.started.isoformat(), then.location, then.seed_of]
+    return parts
+
+
 def run_of(run_id: str, head: Opened) -> Run:
     """The run that a journal's head tells of, for its clean-up."""
     slot = datetime.fromisoformat(head.names.get("run.slot", head.started.isoformat()))
     instance = str(head.names.get("run.instance", ""))
-    return Run(run_id, head.journey, head.version, slot, head.started, head.location, "clean-up", instance=instance)
+    run = Run(
+        run_id,
+        head.journey,
+        head.version,
+        slot,
+        head.started,
+        head.location,
+        "clean-up",
+        instance=instance,
+        seed_of=str(head.names.get("run.seed_of", "")),
+    )
+    if (told := head.names.get("run.again")) is None:
+        return run
+    first_id, slot, started, location, seed_of = told
+    then = replace(
+        run,
+        id=first_id,
+        slot=datetime.fromisoformat(slot),
+        started=datetime.fromisoformat(started),
+        location=location,
+        seed_of=seed_of,
+    )
+    return replace(run, again=Original(then))
 
 
 def step_of(path: str) -> str:
@@ -118,7 +151,8 @@ def step_of(path: str) -> str:
     return path.partition("#")[0]
 
 
-def _described(spec: Spec, names: Mapping[str, Any], base: str) -> str:
+def described(spec: Spec, names: Mapping[str, Any], base: str) -> str:
+    """What an act would send, in words: `DELETE https://shop/orders/7`, names without a value in capitals."""
     unknown = {name: name.replace(".", "_").upper() for name in spec.refs - names.keys()}
     try:
         said = spec.describe(spec.render(Scope({**names, **unknown})), None)

@@ -21,7 +21,9 @@ class PlaceKeys(BaseModel):
     topic: str | None = Field(None, description="Kafka, MQTT and SNS: the topic.")
     queue: str | None = Field(None, description="AMQP and SQS: the queue.")
     exchange: str | None = Field(None, description="AMQP: the exchange.")
-    key: str | None = Field(None, description="AMQP: the routing key. Kafka: the key of the record.")
+    key: str | None = Field(
+        None, description="AMQP: the routing key. Kafka: the record's key. SQS, SNS: the message group."
+    )
     stream: str | None = Field(None, description="Redis: the stream. NATS: the JetStream stream.")
     channel: str | None = Field(None, description="Redis: the channel of pub/sub.")
     bus: str | None = Field(None, description="EventBridge: the bus.")

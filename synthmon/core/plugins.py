@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -33,4 +34,19 @@ class Plugin(Protocol):
     @property
     def keys(self) -> type[BaseModel]:
         """Its own keys, the choosing one included; frozen, extra forbidden, a description on every field."""
+        ...
+
+
+@runtime_checkable
+class NeedsProgram(Plugin, Protocol):
+    """One that starts a program of this machine."""
+
+    @property
+    def programs(self) -> Sequence[str]:
+        """Its names on the PATH; any of them will do."""
+        ...
+
+    @property
+    def program_at(self) -> str:
+        """The variable of the environment that names it instead."""
         ...

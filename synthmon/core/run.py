@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from synthmon.core.door import Timing
 from synthmon.core.evidence import Evidence
@@ -26,20 +27,47 @@ class Run:
     cause: str = "schedule"  # schedule | manual | replay
     replay_of: str = ""
     instance: str = ""  # the name of the installation, from the settings
+    seed_of: str = ""  # the run whose invented values it has; empty: its own
+    hold: str = ""  # what consumers are asked to wait with: `profile-created:600` (ms)
+    again: Original | None = None  # the run that it sends once more, by its names and with its idempotency keys
 
     @property
     def namespace(self) -> str:
         """`syn-` and 24 hex digits, the mark of what this run makes (`core.namespaces`)."""
+        if self.again is not None:
+            return self.again.run.namespace
         return namespace(self.id, self.instance, self.location)
 
     @property
     def seed(self) -> int:
         """The seed of every invented value, 63 bits."""
-        return int(self.id[16:], 16) >> 1
+        return int((self.seed_of or self.id)[16:], 16) >> 1
+
+    @property
+    def keys(self) -> str:
+        """What its idempotency keys begin with."""
+        return self.again.run.id if self.again is not None else self.id
+
+    @property
+    def baggage(self) -> str:
+        """What travels along because it is a replay, as members of W3C Baggage; empty for any other run."""
+        members = (("synthmon.replay_of", self.replay_of), ("synthmon.hold", quote(self.hold, safe=":")))
+        return ",".join(f"{name}={value}" for name, value in members if value)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A run as it was, to be sent once more. `names` are `vars.*` and what its steps saved, secrets left out."""
+
+    run: Run
+    names: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)  # redacted
 
 
 def run_names(run: Run) -> dict[str, Any]:
     """`run.*` as expressions see it."""
+    if run.again is not None:
+        return run_names(run.again.run)
     return {
         "run.id": run.id,
         "run.namespace": run.namespace,
@@ -75,6 +103,7 @@ class Attempt:
     timing: Timing = Timing()
     request: str = ""  # redacted, cut
     answer: str = ""  # redacted, cut
+    shot: str = ""  # the name of a picture of the page, if one is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +147,10 @@ class DebtRecord:
     state: str
 
 
+ODD_ORDER = "odd order: "
+"""What a note begins with that tells of an order which good runs do not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """Everything kept of one slot: of a run, or of a slot that had none (then `run_id` is empty and steps are none).
@@ -144,6 +177,8 @@ class Record:
     verify: tuple[CheckRecord, ...] = ()
     clauses: tuple[ClauseRecord, ...] = ()
     evidence: tuple[Evidence, ...] = ()  # in order of time
+    evidence_forgotten: bool = False  # there was some, and it is no longer kept
+    notes: tuple[str, ...] = ()  # what struck us, and is no failure: an odd order
     undo: tuple[Attempt, ...] = ()
     debts: tuple[DebtRecord, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=dict)

@@ -3,7 +3,8 @@
 Rules: a counter exists at 0 from the moment its journey is loaded, so that `rate()` sees the first failure; a gauge
 that tells of a run (`last_…`, `consecutive_…`) does not exist before there was one. A journey has at most 64 series in
 each location: where the latencies of its steps do not fit, they lose their buckets first and then go altogether.
-Manual and replayed runs are counted in `runs` and the latencies, never in promises, failures or alerts.
+Manual and replayed runs are counted in `runs` and the latencies, never in promises, clauses, failures or alerts; a
+replay is no sign that the schedule goes on.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from synthmon.core.families import (
     LATENCY,
     LATER,
     OBJECTIVE,
+    ODD,
     OTHER,
     PAUSED,
     PHASES,
@@ -45,7 +47,7 @@ from synthmon.core.families import (
 )
 from synthmon.core.journey import Every, Journey, Slo
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.run import Attempt, Record
+from synthmon.core.run import ODD_ORDER, Attempt, Record
 from synthmon.core.sequence import Verdict
 
 MOST_SERIES = 64
@@ -179,6 +181,8 @@ def _plain_starts(journey: Journey, detail: Detail) -> Iterator[Start]:
     yield from (Start(STEP_FAILURES, (name,)) for name in _deciders(journey))
     texts = dict.fromkeys(clause.text for clause in journey.promises.clauses)
     yield from (Start(CLAUSES, (text, verdict.value)) for text in texts for verdict in Verdict)
+    if journey.promises.sources:
+        yield Start(ODD)
     yield from (Start(family) for family in (GOOD, BAD, LAGGED))
     yield from (Start(SLOW, (quantile,)) for quantile in (journey.slo.latency if journey.slo else ()))
     yield Start(LATENCY, (), LATENCY.buckets)
@@ -226,9 +230,13 @@ def _after(record: Record, journey: Journey, detail: Detail) -> Iterator[Update]
     if outcome not in _RAN:
         return
     at_s = (record.ended or record.started or record.slot).timestamp()
-    yield Put(LAST_RUN, at_s)
+    if record.cause != "replay":
+        yield Put(LAST_RUN, at_s)
     if record.cause == "schedule":
         yield from _promises(record, journey, at_s)
+        yield from (Add(CLAUSES, (clause.text, clause.verdict)) for clause in record.clauses)
+    if any(note.startswith(ODD_ORDER) for note in record.notes):
+        yield Add(ODD)
     if record.lagged:
         yield Add(LAGGED)
     elif outcome in _GOOD and record.outcome_ms is not None:
@@ -237,7 +245,6 @@ def _after(record: Record, journey: Journey, detail: Detail) -> Iterator[Update]
         yield Observe(DURATION, record.took_ms / 1000)
     if (expires_s := _earliest_expiry_s(record)) is not None:
         yield Put(TLS_EXPIRES, expires_s)
-    yield from (Add(CLAUSES, (clause.text, clause.verdict)) for clause in record.clauses)
     for step in record.steps:
         if detail.steps and step.latency_ms is not None and step.outcome in _GOOD and not step.lagged:
             yield Observe(STEP_LATENCY, step.latency_ms / 1000, (step.id,))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from synthmon.core.clauses import Clause, EventSpec, Word
-from synthmon.core.clocks import TRUSTED, Clocks, Order
+from synthmon.core.clocks import TRUSTED, Order, Ordering
 from synthmon.core.evidence import Blind, Evidence, Report, Watermark
 
 NEVER_NS = -(1 << 62)
@@ -70,7 +70,7 @@ class Monitor:
     """The clauses of one run. Feed it reports, and what the run itself did; read `judgements`."""
 
     def __init__(
-        self, events: Iterable[EventSpec], clauses: Sequence[Clause], begin_ns: int, clocks: Clocks = TRUSTED
+        self, events: Iterable[EventSpec], clauses: Sequence[Clause], begin_ns: int, clocks: Ordering = TRUSTED
     ) -> None:
         counted = (EventSpec(c.events[0], c.events[0]) for c in clauses if c.word is Word.EMPTY)
         self._events = {spec.name: _Event(spec) for spec in (*events, *counted)}
@@ -78,7 +78,7 @@ class Monitor:
         for event in self._events.values():
             self._by_source.setdefault(event.spec.source, []).append(event)
         self._open = list(clauses)
-        self._begin_ns, self._clocks = begin_ns, clocks
+        self._begin_ns, self._clocks, self._slack_ns = begin_ns, clocks, clocks.slack_ns
         self._end_ns: int | None = None
         self._sent_ns: dict[str, int] = {}
         self._marks: dict[str, int] = {}  # source → its watermark
@@ -90,6 +90,11 @@ class Monitor:
     def done(self) -> bool:
         """Whether every clause has its verdict."""
         return not self._open
+
+    def has_told(self, at_ns: int) -> bool:
+        """Whether every source has told what happened by then, or by the end if that was earlier."""
+        until_ns = at_ns if self._end_ns is None else min(at_ns, self._end_ns)
+        return all(self._marks.get(source, NEVER_NS) >= until_ns for source in self._by_source)
 
     def feed(self, report: Report) -> tuple[Judgement, ...]:
         """Take one report; answers what it decided."""
@@ -215,7 +220,7 @@ class Monitor:
         limit_ns = self._limit_ns(clause)
         first, second = (self._events[name] for name in clause.events)
         earlier, later = first.until(limit_ns)[:1], second.until(limit_ns)[:1]
-        slack_ns = self._clocks.slack_ns
+        slack_ns = self._slack_ns
         if earlier and later:
             return self._ordered(clause, earlier[0], later[0])
         if earlier and self._told(second, earlier[0].at_ns + slack_ns):
@@ -236,7 +241,7 @@ class Monitor:
     def _ordered(self, clause: Clause, a: Evidence, b: Evidence) -> Judgement | None:
         """Both were seen; an earlier one of either may still be on its way until its source has told so."""
         first, second = (self._events[name] for name in clause.events)
-        slack_ns = self._clocks.slack_ns
+        slack_ns = self._slack_ns
         match self._clocks.order(a, b):
             case Order.BEFORE if self._told(second, a.at_ns + slack_ns):
                 return _pass(clause, f"{clause.events[0]} {self._at(a)}, {clause.events[1]} {self._at(b)}", a, b)
@@ -256,7 +261,7 @@ class Monitor:
             limit_ns = self._answer_by(clause, cause)
             if any(self._answers(cause, answer, limit_ns) for answer in answers):
                 continue
-            if limit_ns is not None and self._told(second, limit_ns + self._clocks.slack_ns):
+            if limit_ns is not None and self._told(second, limit_ns + self._slack_ns):
                 said = f"{clause.events[0]} {self._at(cause)} was not followed by {clause.events[1]}"
                 return _fail(clause, said, cause)
             return None

@@ -12,6 +12,8 @@ from synthmon.core.inbound import Telemetry
 from synthmon.core.plugins import Plugin
 from synthmon.core.system import System
 
+DEFAULT_SKEW_S = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -27,7 +29,8 @@ class Source:
     keys: Any
     lag_s: float = 2.0
     map: Mapping[str, str] = field(default_factory=dict)
-    skew_s: float = 0.01  # how far the clocks of its records may be apart while nothing better is known
+    skew_s: float = DEFAULT_SKEW_S  # how far the clocks of its records may be apart while nothing better is known
+    vouched: bool = False  # whether somebody said so, so that it holds beside what is learnt
     exclusive: bool = False  # of a count: nobody else's messages go there
     system: System | None = None
     connection: str = ""
@@ -42,11 +45,16 @@ class Means(Protocol):
         ...
 
     async def ask(
-        self, method: str, path: str, params: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer | Trouble:
         """One read at the back end of the source, `path` behind its base; a secret `token` or `password` of the source
         goes along by itself: `Authorization: Bearer …` (or what its keys name as `scheme`), or Basic with their `user`;
-        so does their `tenant`, as `X-Scope-OrgID`."""
+        so does their `tenant`, as `X-Scope-OrgID`. A body is JSON unless `headers` says another `Content-Type`."""
         ...
 
     async def rows(self, sql: str, params: Mapping[str, Any]) -> Rows | Trouble:

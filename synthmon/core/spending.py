@@ -24,10 +24,11 @@ class Use(StrEnum):
 
     RUNS = "runs"
     CREATES = "creates"
+    REPLAYS = "replays"  # of all systems together
 
 
-PIECE_S = {Use.RUNS: 60, Use.CREATES: 900}
-PIECES = {Use.RUNS: 60, Use.CREATES: 96}
+PIECE_S = {Use.RUNS: 60, Use.CREATES: 900, Use.REPLAYS: 60}
+PIECES = {Use.RUNS: 60, Use.CREATES: 96, Use.REPLAYS: 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Budget:
 
     def __str__(self) -> str:
         """`120 runs an hour of shop`."""
+        if self.use is Use.REPLAYS:
+            return f"{self.most} replays an hour"
         words = "runs an hour" if self.use is Use.RUNS else "things made a day"
         return f"{self.most} {words} of {self.system}"
 

@@ -64,6 +64,10 @@ class Monitor(Protocol):
 
     async def reload(self) -> Reloaded: ...
 
+    async def picture(self, name: str) -> bytes | None:
+        """A picture of a page that a run kept, as PNG; None when there is none of this name."""
+        ...
+
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         """Whether journeys run as they should, and the facts behind it (for `/readyz`)."""
         ...

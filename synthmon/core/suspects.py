@@ -2,7 +2,8 @@
 
 Each predicate is scored by the Ochiai coefficient (failing runs in which it held, over the geometric mean of all
 failing runs and all runs in which it held); ties go to the larger Increase (Liblit et al., PLDI 2005): by how much
-more often runs fail in which it holds than runs in which it could be told at all.
+more often runs fail in which it holds than runs in which it could be told at all. Orders that are equal even so go by
+how far apart the two are in good runs: what is late passes all that it meets, and meets first what was close behind it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from statistics import median
 
 from synthmon.core.clocks import TRUSTED, Clocks
-from synthmon.core.predicates import Predicate, Sequenced, holding, observed, usual
+from synthmon.core.predicates import Form, Predicate, Sequenced, holding, observed, usual
 
 LEAST_SUPPORT = 2  # failing runs in which a suspect must have held
-MOST_TIES_RESOLVED = 200
+MOST_TIES_RESOLVED, MOST_APART = 200, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,24 @@ def suspects(
         )
         for score, predicate in scored[:MOST_TIES_RESOLVED]
     ]
-    return tuple(sorted(found, key=lambda suspect: (-suspect.ochiai, -suspect.increase, suspect.predicate.text)))
+    apart_ns = {suspect.predicate: _usually_apart_ns(suspect.predicate, good) for suspect in found}
+    return tuple(
+        sorted(found, key=lambda s: (-s.ochiai, -s.increase, -apart_ns[s.predicate], s.predicate.text)),
+    )
 
 
 def _ochiai(bad_with: int, good_with: int, bad: int) -> float:
     return bad_with / sqrt(bad * (bad_with + good_with))
+
+
+def _usually_apart_ns(predicate: Predicate, good: Sequence[Sequenced]) -> float:
+    """By how much the first of an order usually comes after the second, in nanoseconds; 0 of what is no order."""
+    if predicate.form is not Form.BEFORE:
+        return 0.0
+    a, b = predicate.names
+    return median(
+        [run[a].first.at_ns - run[b].first.at_ns for run in good[:MOST_APART] if a in run and b in run] or [0]
+    )
 
 
 def _increase(

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from synthmon.core.acts import DEADLINE, INTERRUPT, Act, Do, Seen, Wake
+from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.course import Course, Look
 from synthmon.core.debts import Debt, attempt, clean_up_refs, flight_ids
 from synthmon.core.door import Trouble
@@ -20,6 +21,7 @@ from synthmon.core.intents import Intent, Opened
 from synthmon.core.journey import Journey, Retry, Step, Within
 from synthmon.core.judge import judge
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
+from synthmon.core.owed import run_parts
 from synthmon.core.reactor import Stopped, Strand
 from synthmon.core.run import CheckRecord, Run
 from synthmon.core.secrets import SecretError, Vault
@@ -35,8 +37,16 @@ class Transaction(Gathering):
     `names` are `identity.*` and `secret.*` (sealed); `run.*`, `case.*` and `vars.*` are made here.
     """
 
-    def __init__(self, journey: Journey, run: Run, names: Mapping[str, Any], vault: Vault, now_s: float) -> None:
-        super().__init__(journey, run, names, vault, now_s)
+    def __init__(
+        self,
+        journey: Journey,
+        run: Run,
+        names: Mapping[str, Any],
+        vault: Vault,
+        now_s: float,
+        clocks: Clocks = TRUSTED,
+    ) -> None:
+        super().__init__(journey, run, names, vault, now_s, clocks)
         self.vars: dict[str, Any] = {}
         self.verified: tuple[CheckRecord, ...] = ()
         self.stopped: Reason = Reason.NONE
@@ -55,7 +65,7 @@ class Transaction(Gathering):
         run, journey = self.run, self.journey
         own = {"run", *self.courses}  # run.* is made again from its parts, saved values come with each intent
         kept = {name: value for name, value in self.names.items() if name.partition(".")[0] not in own}
-        kept["run.slot"], kept["run.instance"] = run.slot.isoformat(), run.instance
+        kept |= run_parts(run)
         return Opened(journey.name, journey.digest, journey.system, base, run.started, run.location, kept)
 
     def heard(self, seen: Seen) -> bool:
@@ -74,6 +84,8 @@ class Transaction(Gathering):
                 if (yield from self._steps(self.journey.steps)):
                     self.verified = judge(self.journey.verify, self.now_scope()).checks
                     yield from self.hold_promises()
+                yield from self.look_on(self.begin_s + self.journey.deadline_s)
+                yield from self.linger()
         except Stopped:
             pass  # deadline or interrupt: what is left is clean-up
         self.forward_end_s = self.now_s
@@ -139,6 +151,8 @@ class Transaction(Gathering):
         if not self._wanted(step, course):
             return
         try:
+            if step.delay_s:
+                yield from self.sleep(f"{step.id}~delay", self.now_s + step.delay_s)
             yield from self._act_on(step, course)
         except Stopped:
             last = f"; the last look: {course.judged.message}" if course.judged.message else ""
@@ -236,7 +250,7 @@ class Transaction(Gathering):
         except ExpressionError as error:
             return Look.trouble(Trouble(Reason.EXPRESSION, str(error), sent=False), self.now_s)
         effect = step.spec.effect
-        key = f"{self.run.id}-{key_path}" if effect else None
+        key = f"{self.run.keys}-{key_path}" if effect else None
         debt = self._owe(step, key_path, key) if effect and step.undo and key else None
         intent = debt[1] if debt else None
         again = n > 1 and step.within is None

@@ -11,6 +11,7 @@ from typing import Any
 from synthmon.core import secrets
 from synthmon.core.clauses import Word
 from synthmon.core.course import Course, masked
+from synthmon.core.evidence import Evidence
 from synthmon.core.journey import Step
 from synthmon.core.judge import say
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
@@ -97,7 +98,7 @@ def _texts(value: Any) -> Iterator[str]:
             for key, each in value.items():
                 yield from _texts(key)
                 yield from _texts(each)
-        case Record() | StepRecord() | Attempt() | CheckRecord() | DebtRecord():
+        case Record() | StepRecord() | Attempt() | CheckRecord() | ClauseRecord() | DebtRecord() | Evidence():
             for name in value.__slots__:
                 yield from _texts(getattr(value, name))
 
@@ -141,7 +142,9 @@ def _verdict(run: Transaction) -> tuple[Outcome, Reason, str, Course | None]:
     for verdict, outcome in ((Verdict.FAIL, Outcome.FAILED), (Verdict.UNKNOWN, Outcome.UNKNOWN)):
         broken = next((judged for judged in as_written if judged.verdict is verdict), None)
         if broken is not None:
-            return outcome, _reason_of(broken), f"verify: {broken.clause.text}: {broken.said}", None
+            place = broken.clause.place
+            said = f"{place.file}:{place.line}  {broken.clause.text}: {broken.said}"
+            return outcome, _reason_of(broken), f"verify: {said}", None
     held = sum(judged.verdict is Verdict.PASS for judged in as_written)
     evaluated = held + sum(course.judged.evaluated for course in courses) + sum(c.ok is not None for c in run.verified)
     if not evaluated:

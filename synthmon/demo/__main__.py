@@ -15,7 +15,7 @@ from synthmon.demo.nats_server import NoServer
 from synthmon.demo.serving import PortTaken
 from synthmon.demo.shop import running_shop
 
-DEFAULT_PORT, DEFAULT_NATS_PORT = 9870, 9872
+DEFAULT_PORT, DEFAULT_NATS_PORT, DEFAULT_IMAP_PORT = 9870, 9872, 9873
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -24,23 +24,26 @@ def main(arguments: list[str] | None = None) -> int:
     """0 after a stop that was asked for, 1 when the shop could not open."""
     told = _arguments(arguments)
     try:
-        asyncio.run(_keep_open(told.port, _nats_port(told), told.dir, told.otlp, told.for_s))
+        asyncio.run(_keep_open(told))
     except (PortTaken, NoServer) as exc:
         print(f"The shop cannot open: {exc}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _keep_open(port: int, nats_port: int, folder: Path | None, otlp: str | None, for_s: float | None) -> None:
+async def _keep_open(told: argparse.Namespace) -> None:
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, told_to_stop.set)
-    async with running_shop(folder, port, nats_port=nats_port, otlp=otlp) as shop:
-        print(f"The shop is open at {shop.url} (bus: {shop.nats_url or shop.bus}, logs: {shop.logs}).", flush=True)
+    nats_port = _beside(told.nats_port, DEFAULT_NATS_PORT, told.port)
+    imap_port = _beside(told.imap_port, DEFAULT_IMAP_PORT, told.port)
+    async with running_shop(told.dir, told.port, nats_port=nats_port, imap_port=imap_port, otlp=told.otlp) as shop:
+        there = f"bus: {shop.nats_url or shop.bus}, mail: {shop.mail_url or 'none'}, logs: {shop.logs}"
+        print(f"The shop is open at {shop.url} ({there}).", flush=True)
         print(f"Break something: curl -X POST {shop.url}/_demo/faults/lose-event. Stop with Ctrl-C.", flush=True)
         with suppress(TimeoutError):
-            await asyncio.wait_for(told_to_stop.wait(), for_s)
+            await asyncio.wait_for(told_to_stop.wait(), told.for_s)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -51,7 +54,12 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         type=int,
         help=f"of its NATS server; 0 takes a free one (default: {DEFAULT_NATS_PORT}; beside another --port 0)",
     )
-    parser.add_argument("--dir", type=Path, help="for logs; without it a temporary folder, removed at the end")
+    parser.add_argument("--imap-port", type=int, help=f"of its mailbox, likewise (default: {DEFAULT_IMAP_PORT})")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        help="for logs, books and more; without it a temporary folder, removed at the end",
+    )
     parser.add_argument(
         "--otlp",
         default=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
@@ -61,11 +69,11 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _nats_port(told: argparse.Namespace) -> int:
+def _beside(chosen: int | None, usual: int, port: int) -> int:
     """The usual port goes with the usual port of the gateway; beside another one there may be another shop."""
-    if told.nats_port is not None:
-        return int(told.nats_port)
-    return DEFAULT_NATS_PORT if told.port == DEFAULT_PORT else 0
+    if chosen is not None:
+        return chosen
+    return usual if port == DEFAULT_PORT else 0
 
 
 def _duration_s(text: str) -> float:

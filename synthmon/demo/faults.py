@@ -36,6 +36,7 @@ FAULTS: tuple[Fault, ...] = (
         "profile",
         "Credits no longer waits for the profile; in a share (rate) of the sign-ups the profile is late.",
         "GET /signups/{id}: credits.seq is below profile.seq and the bonus of the plan is missing.",
+        rate=0.03,
     ),
     Fault(
         "slow-dependency",

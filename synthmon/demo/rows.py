@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 Row = dict[str, Any]  # JSON as it leaves the gateway
 Value = TypeVar("Value")
@@ -55,12 +55,27 @@ class Memory(Generic[Value]):
         return next((since_s for since_s, _ in self._values.values()), float("inf"))
 
 
+class Copy(Protocol):
+    """Somebody outside who is told of rows, on the loop and at once: it must neither wait nor raise."""
+
+    def wrote(self, kind: str, row: Row) -> None: ...
+    def removed(self, kind: str, rows: Sequence[Row]) -> None: ...
+
+
 class Table:
     """Rows of one kind. ``written`` counts every row there ever was: it never falls."""
 
-    def __init__(self, kind: str, count: Callable[[], int], keep: int = KEEP_ROWS, keep_s: float = KEEP_S) -> None:
+    def __init__(
+        self,
+        kind: str,
+        count: Callable[[], int],
+        keep: int = KEEP_ROWS,
+        keep_s: float = KEEP_S,
+        copies: Sequence[Copy] = (),
+    ) -> None:
         self.kind = kind
         self.written = 0
+        self._copies = copies
         self._count = count
         self._rows: Memory[Row] = Memory(keep, keep_s)
 
@@ -70,6 +85,8 @@ class Table:
         seq = self._count()
         kept = {"id": f"{self.kind}-{seq}", "seq": seq, "time": iso(time.time_ns()), **row}
         self._rows.put(str(kept["id"]), kept)
+        for copy in self._copies:
+            copy.wrote(self.kind, kept)
         return kept
 
     def get(self, row_id: str) -> Row | None:
@@ -83,6 +100,8 @@ class Table:
         gone = self.find(**equal)
         for row in gone:
             self._rows.drop(str(row["id"]))
+        for copy in self._copies if gone else ():
+            copy.removed(self.kind, gone)
         return gone
 
     def __len__(self) -> int:
@@ -92,18 +111,18 @@ class Table:
 class Rows:
     """Every table of the shop; ``seq`` runs through all of them, so it orders rows of different kinds."""
 
-    def __init__(self) -> None:
+    def __init__(self, copies: Sequence[Copy] = ()) -> None:
         count = itertools.count(1).__next__
         self.orders = Table("order", count)
         self.payments = Table("payment", count)
-        self.ledger = Table("entry", count)
+        self.ledger = Table("entry", count, copies=copies)
         self.shipments = Table("shipment", count)
-        self.mails = Table("mail", count)
+        self.mails = Table("mail", count, copies=copies)
         self.signups = Table("signup", count)
         self.profiles = Table("profile", count)
         self.credits = Table("credit", count)
         self.movements = Table("movement", count)
-        self.notes = Table("note", count, keep=KEEP_NOTES)
+        self.notes = Table("note", count, keep=KEEP_NOTES, copies=copies)
         self.dead = Table("dead", count)
 
     def tables(self) -> tuple[Table, ...]:

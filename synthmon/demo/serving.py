@@ -24,7 +24,7 @@ class PortTaken(OSError):
 @asynccontextmanager
 async def served(app: Starlette, port: int) -> AsyncIterator[str]:
     """Yields the base URL; port 0 takes a free one. At the end open requests have two seconds."""
-    listening = _listen(port)
+    listening = listen(port)
     server = _Server(
         uvicorn.Config(
             app,
@@ -47,7 +47,8 @@ async def served(app: Starlette, port: int) -> AsyncIterator[str]:
     serving.result()
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int, option: str = "--port") -> socket.socket:
+    """A loopback port of ours, 0 for a free one. Raises `PortTaken`; `option` is how another one is chosen."""
     # with the protocol named: asyncio sets TCP_NODELAY only then, and without it every answer waits 40 ms
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -56,7 +57,7 @@ def _listen(port: int) -> socket.socket:
         listening.listen(512)
     except OSError as exc:
         listening.close()
-        raise PortTaken(f"port {port} on {_HOST} is not free ({exc.strerror}). Choose another with --port.") from exc
+        raise PortTaken(f"port {port} on {_HOST} is not free ({exc.strerror}). Choose another with {option}.") from exc
     return listening
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from synthmon.core.door import HttpAnswer, Trouble
 from synthmon.core.evidence import Blind, Tell, Wanted, Watermark, fields_of
@@ -40,16 +43,49 @@ class CannotTell(Exception):
         self.reason, self.detail = reason, detail
 
 
+def bad_value(fault: str, remedy: str) -> PydanticCustomError:
+    """What a key raises whose value cannot be meant, with words for a person."""
+    return PydanticCustomError("bad-value", "{fault}", {"fault": fault, "remedy": remedy})
+
+
+class AskedByHttp:
+    """What kinds of sources have in common whose back end has an HTTP API (`core.sources.SourceKind`); the word of one
+    is also its key for the address."""
+
+    word: str
+    extra: str = ""
+    library: str = ""
+    secrets: frozenset[str] = SECRETS
+    counts: bool = False
+
+    def base(self, keys: Any) -> str:
+        """Where it is. Raises `ValueError`."""
+        return address(getattr(keys, self.word))
+
+    def connection(self, keys: Any) -> str:
+        """It asks none."""
+        return ""
+
+
 class BackEnd:
     """The back end of one source, asked for one run; `name` is what it is: `Loki`."""
+
+    known_by = "`token`, or `user` and `password`"
 
     def __init__(self, name: str, base: str, means: Means) -> None:
         self.where = f"{name} at {urlsplit(base).netloc}"
         self._means = means
 
-    async def ask(self, method: str, path: str, params: Mapping[str, str], body: bytes | None = None) -> dict[str, Any]:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         """The object that it answered; `{}` for HTTP 404. Raises `CannotTell`."""
-        match await self._means.ask(method, path, params, body):
+        match await self._means.ask(method, path, params, body, headers):
             case Trouble(reason, detail):
                 raise CannotTell(reason, detail)
             case HttpAnswer(status=404):
@@ -60,7 +96,20 @@ class BackEnd:
                     raise CannotTell(Reason.BAD_ANSWER, f"{self.where} answered {path} with something that is no JSON")
                 return found
             case answer:
-                raise CannotTell(Reason.EVIDENCE, f"{self.where} answered HTTP {answer.status}{_meaning(answer)}")
+                raise self._refused(answer)
+
+    def _refused(self, answer: HttpAnswer) -> CannotTell:
+        return CannotTell(Reason.EVIDENCE, f"{self.where} answered HTTP {answer.status}{self._meaning(answer)}")
+
+    def _meaning(self, answer: HttpAnswer) -> str:
+        """What a person does about it, or what the back end said."""
+        match answer.status:
+            case 401 | 403:
+                return f": it does not let us in; check {self.known_by}"
+            case 429:
+                return ": it is asked more often than it allows"
+        said = " ".join(_error(answer.content).split())
+        return f": {said[:_SAID]}" if said else ""
 
 
 class Reader:
@@ -106,7 +155,7 @@ def address(url: str) -> str:
     if not fit:
         raise ValueError(f"`{disarm(url[:100])}` is no address of a back end: write http://host:port or https://host")
     if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("An address has neither user nor query; `user`, `password` and `token` are keys of their own")
+        raise ValueError("An address has neither user nor query; who we are is said by keys of its own")
     return url.rstrip("/")
 
 
@@ -121,23 +170,10 @@ def marks_to_ask_for(wanted: Wanted) -> tuple[str, ...]:
     return tuple(found)
 
 
-def places(
-    texts: Mapping[str, str], renamed: Mapping[str, str], usual: Mapping[str, tuple[str, ...]]
-) -> dict[str, str]:
-    """Where each part of a record is: where `renamed` says, else the first of its usual names that is there."""
-    found = {part: next((name for name in names if texts.get(name)), "") for part, names in usual.items()}
-    return {part: name for part, name in found.items() if name} | dict(renamed)
-
-
-def _meaning(answer: HttpAnswer) -> str:
-    """What a person does about it, or what the back end said."""
-    match answer.status:
-        case 401 | 403:
-            return ": it does not let us in; check `token`, or `user` and `password`"
-        case 429:
-            return ": it is asked more often than it allows"
-    said = " ".join(_error(answer.content).split())
-    return f": {said[:_SAID]}" if said else ""
+def pattern_of(wanted: Wanted) -> str:
+    """A regular expression (RE2 and ours) that finds a mark of the run, as it is or as JSON spells it."""
+    marks = marks_to_ask_for(wanted)
+    return "|".join(re.escape(form) for form in dict.fromkeys((*marks, *(json.dumps(mark)[1:-1] for mark in marks))))
 
 
 def _error(content: bytes) -> str:
@@ -145,6 +181,6 @@ def _error(content: bytes) -> str:
     match fields_of(content.strip()):
         case {"error": {"reason": str(said)}} | {"error": {"message": str(said)}} | {"error": str(said)}:
             return disarm(said)
-        case {"message": str(said)} | {"errors": [{"msg": str(said)}, *_]}:
+        case {"message": str(said)} | {"Message": str(said)} | {"errors": [{"msg": str(said)}, *_]}:
             return disarm(said)
     return "" if content.lstrip().startswith((b"<", b"{")) else decode(content[: 4 * _SAID])

@@ -51,7 +51,7 @@ class Belonging:
     def join(self, owner: Owner) -> None:
         """A run begins."""
         self._owners[owner] = None
-        for trace in (owner.wanted.run_id, *owner.wanted.traces):
+        for trace in owner.wanted.own_traces:
             self._own_trace(owner, trace, 0)
 
     def leave(self, owner: Owner) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel
 
 from synthmon.core.door import OpenEar, Trouble
-from synthmon.core.evidence import Blind, Evidence, Tell, Wanted, Watermark
+from synthmon.core.evidence import COUNTED, Blind, Evidence, Tell, Wanted, Watermark
 from synthmon.core.sources import Means, Source
 from synthmon.evidence.looking import Looking, every_s
 
@@ -65,4 +65,4 @@ class Counting:
 
 def _counted(source: str, number: int, at_ns: int) -> Evidence:
     attrs = {"count": str(number)}
-    return Evidence(source, STEP, at_ns, attrs=attrs, received_ns=at_ns, matched_by="count")
+    return Evidence(source, STEP, at_ns, attrs=attrs, received_ns=at_ns, matched_by=COUNTED)

@@ -23,31 +23,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
 from synthmon.core.door import OpenEar
-from synthmon.core.evidence import FIELDS, Tell, Wanted, fields_of, flat, from_fields, instant_ns
+from synthmon.core.evidence import FIELDS, Tell, Wanted, fields_of, flat, instant_ns
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.evidence.backends import (
-    SECRETS,
+    AskedByHttp,
     BackEnd,
     CannotTell,
     Credentials,
     Reader,
-    address,
+    bad_value,
     marks_to_ask_for,
-    places,
 )
 from synthmon.evidence.looking import Breath
+from synthmon.evidence.records import PLACE, Records
 from synthmon.evidence.windows import Page, Window
 
 TIMESTAMP = "@timestamp"
-PLACE, DURATION = "~place", "~duration_ms"
+DURATION = "~duration_ms"
 
 USUAL = {
     "step": (
@@ -88,28 +87,19 @@ class ElasticsearchKeys(Credentials):
     @classmethod
     def _is_one(cls, index: str) -> str:
         if not index.strip() or "/" in index or index.startswith(("_", "-")):
-            raise ValueError('no name of an index: write "logs-*"')
+            raise bad_value(f"{index!r} is no name of an index", 'Write "logs-*".')
         return index.strip()
 
 
-class ElasticsearchSource:
+_MANUAL = __doc__
+
+
+class ElasticsearchSource(AskedByHttp):
     """The kind of source that `elasticsearch:` chooses (`core.sources.SourceKind`)."""
 
     word: str = "elasticsearch"
-    manual: str = __doc__
-    extra: str = ""
-    library: str = ""
+    manual: str = _MANUAL
     keys: type[ElasticsearchKeys] = ElasticsearchKeys
-    secrets: frozenset[str] = SECRETS
-    counts: bool = False
-
-    def base(self, keys: ElasticsearchKeys) -> str:
-        """Where it is. Raises `ValueError`."""
-        return address(keys.elasticsearch)
-
-    def connection(self, keys: ElasticsearchKeys) -> str:
-        """It asks none."""
-        return ""
 
     async def watch(self, source: Source, wanted: Wanted, means: Means, tell: Tell) -> OpenEar:
         """Ask until closed."""
@@ -125,11 +115,11 @@ class Documents:
     """The documents of one run, each told once."""
 
     def __init__(self, source: Source, wanted: Wanted, means: Means, tell: Tell, back_end: BackEnd) -> None:
-        self._source, self._wanted, self._means, self._tell, self._back_end = source, wanted, means, tell, back_end
+        self._source, self._wanted, self._means, self._back_end = source, wanted, means, back_end
         self._window = Window(source, wanted)
         self._at = source.map.get("at", TIMESTAMP)
         self._path = f"/{quote(source.keys.index, safe='*,-_.:<>{}')}/_search"
-        self._told: set[tuple[str, str]] = set()
+        self._records = Records(source, wanted, tell, USUAL, self._at)
 
     async def read(self) -> None:
         """What came since. Raises `CannotTell`."""
@@ -137,14 +127,15 @@ class Documents:
 
     async def _ask(self, begin_ns: int, end_ns: int, limit: int) -> Page:
         body = json.dumps(search_for(self._source.keys, self._wanted, self._at, begin_ns, end_ns, limit)).encode()
-        params = {"preference": self._wanted.run_id, "ignore_unavailable": "true"}  # all pages of the same copies
+        preference = self._wanted.run_id.lstrip("_")  # what begins with _ is a word of its own there
+        params = {"preference": preference, "ignore_unavailable": "true"}  # all pages of the same copies
         answer = await self._back_end.ask("POST", self._path, params, body)
         hits = self._hits(answer)
         breath, received_ns, instants = Breath(), self._means.now_ns(), []
         for hit in hits:
             await breath.take()
             instants.append(self._instant(hit))
-            self._tell_once(hit, received_ns)
+            self._take(hit, received_ns)
         known = [at_ns for at_ns in instants if at_ns]
         newest_first = bool(known) and known[-1] < known[0]
         return Page(len(hits) >= limit, min(known, default=0), max(known, default=0), newest_first)
@@ -173,24 +164,11 @@ class Documents:
                 return instant_ns(flat(fields).get(self._at, ""))
         return 0
 
-    def _tell_once(self, hit: Mapping[str, Any], received_ns: int) -> None:
-        place = str(hit.get("_index")), str(hit.get("_id"))
-        fields = hit.get("_source")
-        if place in self._told or not isinstance(fields, dict):
-            return
-        known = _opened(fields) | {PLACE: place[1]}
-        texts = flat(known)
-        if duration := _duration_ms(texts):
-            known[DURATION] = duration
-            texts[DURATION] = duration
-        where = places(texts, self._source.map, USUAL)
-        if not instant_ns(texts.get(where.get("at", ""), "")):
-            where["at"] = self._at
-        record = from_fields(self._source.name, known, self._wanted, received_ns, where)
-        if record is not None:
-            self._told.add(place)
-            attrs = {name: text for name, text in record.attrs.items() if name not in (PLACE, DURATION)}
-            self._tell(replace(record, attrs=attrs))
+    def _take(self, hit: Mapping[str, Any], received_ns: int) -> None:
+        match hit:
+            case {"_index": str(index), "_id": str(id), "_source": dict(fields)}:
+                known = {PLACE: id, DURATION: _duration_ms(fields)}
+                self._records.take((index, id), _opened(fields), known, received_ns)
 
 
 def search_for(
@@ -228,13 +206,23 @@ def _opened(fields: dict[str, Any]) -> dict[str, Any]:
     return dict(fields)
 
 
-def _duration_ms(texts: Mapping[str, str]) -> str:
+def _duration_ms(fields: Mapping[str, Any]) -> str:
     """`event.duration` is in nanoseconds (ECS), that of a span of APM in microseconds."""
-    for name, scale in _DURATIONS:
-        text = texts.get(name, "")
+    for path, scale in _DURATIONS:
+        text = str(_inside(fields, path))
         if text.isdecimal() and text.isascii():
             return str(int(text) / scale)
     return ""
+
+
+def _inside(fields: Any, path: str) -> Any:
+    """What is at a dotted path, which may be one name or several inside each other."""
+    if not isinstance(fields, dict):
+        return ""
+    if path in fields:
+        return fields[path]
+    first, _, rest = path.partition(".")
+    return _inside(fields.get(first), rest) if rest else ""
 
 
 _DURATIONS = (("event.duration", 1e6), ("span.duration.us", 1e3), ("transaction.duration.us", 1e3))

@@ -34,7 +34,7 @@ from synthmon.core.foreign import disarm
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.core.telemetry import Link, Span
-from synthmon.evidence.backends import SECRETS, BackEnd, CannotTell, Credentials, Reader, address
+from synthmon.evidence.backends import AskedByHttp, BackEnd, CannotTell, Credentials, Reader
 from synthmon.evidence.looking import Breath
 from synthmon.evidence.traces import Following, Found
 from synthmon.evidence.windows import BEHIND_NS, Page, Window
@@ -54,24 +54,15 @@ class JaegerKeys(Credentials):
     linked: tuple[str, ...] = Field((), description="Services of which all traces are read, for links to the run.")
 
 
-class JaegerSource:
+_MANUAL = __doc__
+
+
+class JaegerSource(AskedByHttp):
     """The kind of source that `jaeger:` chooses (`core.sources.SourceKind`)."""
 
     word: str = "jaeger"
-    manual: str = __doc__
-    extra: str = ""
-    library: str = ""
+    manual: str = _MANUAL
     keys: type[JaegerKeys] = JaegerKeys
-    secrets: frozenset[str] = SECRETS
-    counts: bool = False
-
-    def base(self, keys: JaegerKeys) -> str:
-        """Where it is. Raises `ValueError`."""
-        return address(keys.jaeger)
-
-    def connection(self, keys: JaegerKeys) -> str:
-        """It asks none."""
-        return ""
 
     async def watch(self, source: Source, wanted: Wanted, means: Means, tell: Tell) -> OpenEar:
         """Ask until closed."""
@@ -111,7 +102,8 @@ class JaegerStore:
 
     async def linking(self, traces: Sequence[str]) -> Found:
         """Among all traces of the services in which links are looked for."""
-        if self._wanted.run_id in traces:  # once a look
+        own = self._wanted.own_traces
+        if not own or not set(own).isdisjoint(traces):  # once a look, where the run has a trace of its own
             for service, window in self._windows.items():
                 await window.read(self._means.now_ns(), partial(self._page, service))
         referred = frozenset(traces)

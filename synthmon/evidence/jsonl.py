@@ -48,11 +48,14 @@ class JsonlKeys(BaseModel):
     jsonl: str = Field(description="Which files: a path, or a pattern of paths.", min_length=1)
 
 
+_MANUAL = __doc__
+
+
 class JsonlSource:
     """The kind of source that `jsonl:` chooses (`core.sources.SourceKind`)."""
 
     word: str = "jsonl"
-    manual: str = __doc__
+    manual: str = _MANUAL
     extra: str = ""
     library: str = ""
     keys: type[BaseModel] = JsonlKeys
@@ -73,7 +76,10 @@ class JsonlSource:
     async def watch(self, source: Source, wanted: Wanted, means: Means, tell: Tell) -> OpenEar:
         """Join those who follow these files; answers when every file has its place."""
         pattern = source.keys.jsonl
-        tailer = self._tailers.take(pattern, lambda: Tailer(pattern, wanted.since_ns, self._forget))
+        if wanted.words:  # somebody's request of long ago: nobody else reads these files from so far back
+            tailer = Tailer(pattern, wanted.since_ns, _keep_none, far_back=True)
+        else:
+            tailer = self._tailers.take(pattern, lambda: Tailer(pattern, wanted.since_ns, self._forget))
         return await tailer.join(Watcher(source, wanted, means, tell))
 
     def _forget(self, pattern: str, tailer: Tailer) -> None:
@@ -86,9 +92,11 @@ SOURCE = JsonlSource()
 class Tailer:
     """Follows the files of one pattern for all runs that wait for lines in them."""
 
-    def __init__(self, pattern: str, since_ns: int, when_empty: Callable[[str, Tailer], None]) -> None:
+    def __init__(
+        self, pattern: str, since_ns: int, when_empty: Callable[[str, Tailer], None], far_back: bool = False
+    ) -> None:
         self._pattern, self._when_empty = pattern, when_empty
-        self._files = Files(pattern, since_ns)
+        self._files = Files(pattern, since_ns, far_back)
         self._watchers: dict[Watcher, None] = {}
         self._last: list[Chunk] = []
         self._recent: deque[tuple[int, Chunk]] = deque()  # with when it had been read at the latest
@@ -182,7 +190,7 @@ class Tailer:
         for watcher in late:
             watcher.caught_up = True
         for chunk in self._files.look(time.monotonic()):
-            found += search(chunk, watchers, now_ns)
+            found += search(chunk, watchers, watchers[0].means.now_ns())  # not before what was just written
             self._last.append(chunk)
         return found
 
@@ -194,6 +202,10 @@ class Tailer:
         self._last = []
         while self._recent_bytes > KEPT_BYTES:
             self._recent_bytes -= len(self._recent.popleft()[1].content)
+
+
+def _keep_none(pattern: str, tailer: Tailer) -> None:
+    """It was never shared."""
 
 
 class LogEar:

@@ -22,32 +22,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
 from pydantic import Field, field_validator
 
 from synthmon.core.door import OpenEar
-from synthmon.core.evidence import FIELDS, Tell, Wanted, fields_of, flat, from_fields, instant_ns
+from synthmon.core.evidence import FIELDS, Tell, Wanted, fields_of
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
-from synthmon.evidence.backends import (
-    SECRETS,
-    BackEnd,
-    CannotTell,
-    Credentials,
-    Reader,
-    address,
-    marks_to_ask_for,
-    places,
-)
+from synthmon.evidence.backends import AskedByHttp, BackEnd, CannotTell, Credentials, Reader, bad_value, pattern_of
 from synthmon.evidence.looking import Breath
+from synthmon.evidence.records import INSTANT, PLACE, Records
 from synthmon.evidence.windows import Page, Window
 
 PATH = "/loki/api/v1/query_range"
-PLACE, INSTANT = "~place", "~instant"  # what Loki knows of a line that says neither id nor instant
-
 USUAL = {
     "id": ("eventId", "event_id", "messageId", "message_id", "id", PLACE),
     "at": FIELDS["at"],
@@ -72,35 +61,26 @@ class LokiKeys(Credentials):
     @classmethod
     def _selects(cls, select: str) -> str:
         if not select.strip().startswith("{"):
-            raise ValueError('no LogQL selector: write {app="shop"}')
+            raise bad_value("This is no LogQL selector", 'Write {app="shop"}.')
         return select.strip()
 
     @field_validator("label")
     @classmethod
     def _is_one(cls, label: str) -> str:
         if label and not re.fullmatch(r"[A-Za-z_]\w*", label, re.ASCII):
-            raise ValueError("no name of a label: letters, digits and _")
+            raise bad_value(f"{label!r} is no name of a label", "One has letters, digits and _.")
         return label
 
 
-class LokiSource:
+_MANUAL = __doc__
+
+
+class LokiSource(AskedByHttp):
     """The kind of source that `loki:` chooses (`core.sources.SourceKind`)."""
 
     word: str = "loki"
-    manual: str = __doc__
-    extra: str = ""
-    library: str = ""
+    manual: str = _MANUAL
     keys: type[LokiKeys] = LokiKeys
-    secrets: frozenset[str] = SECRETS
-    counts: bool = False
-
-    def base(self, keys: LokiKeys) -> str:
-        """Where it is. Raises `ValueError`."""
-        return address(keys.loki)
-
-    def connection(self, keys: LokiKeys) -> str:
-        """It asks none."""
-        return ""
 
     async def watch(self, source: Source, wanted: Wanted, means: Means, tell: Tell) -> OpenEar:
         """Ask until closed."""
@@ -116,11 +96,11 @@ class Lines:
     """The lines of one run, each told once."""
 
     def __init__(self, source: Source, wanted: Wanted, means: Means, tell: Tell, back_end: BackEnd) -> None:
-        self._source, self._wanted, self._means, self._tell, self._back_end = source, wanted, means, tell, back_end
+        self._means, self._back_end = means, back_end
         self._window = Window(source, wanted)
         self._query = question(source.keys, wanted)
         self._marked = re.compile(pattern_of(wanted))
-        self._told: set[str] = set()
+        self._records = Records(source, wanted, tell, USUAL)
 
     async def read(self) -> None:
         """What came since. Raises `CannotTell`."""
@@ -146,30 +126,13 @@ class Lines:
                 first_ns, last_ns = first_ns or at_ns, at_ns
                 instants.append(at_ns)
                 place = f"{at_ns}:{crc32(line.encode('utf-8', 'replace'), crc32(stream.encode())):08x}"
-                if place not in self._told and (self._marked.search(line) or self._marked.search(stream)):
-                    self._tell_one(place, labels, at_ns, line, received_ns)
+                if self._marked.search(line) or self._marked.search(stream):
+                    fields = fields_of(line.strip().encode("utf-8", "replace")) or {"message": line}
+                    known = {PLACE: place, INSTANT: at_ns}
+                    self._records.take(place, fields | {"labels": labels}, known, received_ns)
             newest_first |= last_ns < first_ns
         count = len(instants) - 1
         return Page(count >= limit, min(instants[1:], default=0), max(instants), newest_first)
-
-    def _tell_one(self, place: str, labels: dict[str, Any], at_ns: int, line: str, received_ns: int) -> None:
-        fields = fields_of(line.strip().encode("utf-8", "replace")) or {"message": line}
-        known = fields | {"labels": labels, PLACE: place, INSTANT: at_ns}
-        texts = flat(known)
-        where = places(texts, self._source.map, USUAL)
-        if not instant_ns(texts.get(where.get("at", ""), "")):
-            where["at"] = INSTANT
-        record = from_fields(self._source.name, known, self._wanted, received_ns, where)
-        if record is not None:
-            self._told.add(place)
-            attrs = {name: text for name, text in record.attrs.items() if name not in (PLACE, INSTANT)}
-            self._tell(replace(record, attrs=attrs, id=record.id or place))
-
-
-def pattern_of(wanted: Wanted) -> str:
-    """A regular expression (RE2 and ours) that finds a mark of the run, as it is or as JSON spells it."""
-    marks = marks_to_ask_for(wanted)
-    return "|".join(re.escape(form) for form in dict.fromkeys((*marks, *(json.dumps(mark)[1:-1] for mark in marks))))
 
 
 def question(keys: LokiKeys, wanted: Wanted) -> str:

@@ -60,11 +60,14 @@ class OtlpKeys(BaseModel):
     otlp: OtlpOptions = Field(description="Nothing to choose: `{}`.")
 
 
+_MANUAL = __doc__
+
+
 class OtlpSource:
     """The kind of source that `otlp:` chooses (`core.sources.SourceKind`)."""
 
     word: str = "otlp"
-    manual: str = __doc__
+    manual: str = _MANUAL
     extra: str = ""
     library: str = ""
     keys: type[BaseModel] = OtlpKeys

@@ -51,11 +51,14 @@ class QueryKeys(BaseModel):
     )
 
 
+_MANUAL = __doc__
+
+
 class QuerySource:
     """The kind of source that `query:` chooses (`core.sources.SourceKind`)."""
 
     word: str = "query"
-    manual: str = __doc__
+    manual: str = _MANUAL
     extra: str = ""
     library: str = ""
     keys: type[BaseModel] = QueryKeys

@@ -19,6 +19,7 @@ from synthmon.core.outcomes import Reason
 
 LONGEST_LINE = 256 * 1024  # a longer one is passed over
 LOOK_BACK = 1024 * 1024  # into a file that was just written to, when following begins
+LOOK_FAR_BACK = 1024 * 1024 * 1024  # into one that is asked for what happened before
 MOST_OF_NEW = 64 * 1024 * 1024  # of a file that turns up later
 MOST_A_LOOK = 4 * 1024 * 1024
 MOST_FILES, MOST_OPEN = 2000, 256
@@ -56,12 +57,15 @@ class _File:
 class Files:
     """The files that a pattern matches (`*`, `?`, `[…]`, `**`), each read once from where it stood at the begin.
 
-    What was written less than five seconds before `since_ns` counts as well (1 MiB a file at most). `trouble` is why
-    the last look did not see everything, `behind_bytes` how much it left for the next one.
+    What was written less than five seconds before `since_ns` counts as well (1 MiB a file at most; with `far_back`, 1
+    GiB, and what is before that is missed aloud). `trouble` is why the last look did not see everything, `behind_bytes`
+    how much it left for the next one.
     """
 
-    def __init__(self, pattern: str, since_ns: int) -> None:
+    def __init__(self, pattern: str, since_ns: int, far_back: bool = False) -> None:
         self._pattern, self._since_ns = pattern, since_ns
+        self._back_bytes, self._far_back = LOOK_FAR_BACK if far_back else LOOK_BACK, far_back
+        self._missed = ""  # a file of which too much was written since
         self._files: dict[tuple[int, int], _File] = {}
         self._first = True
         self.trouble: tuple[Reason, str] | None = None
@@ -82,6 +86,8 @@ class Files:
             except OSError as error:
                 self._complain(error, file.path)
         self._forget(now_s)
+        if self._missed and self.trouble is None:
+            self.trouble = Reason.TOO_MANY, f"of {self._missed} only the last {LOOK_FAR_BACK >> 20} MiB were read"
 
     def close(self) -> None:
         """Let go of every file."""
@@ -119,7 +125,9 @@ class Files:
         file = self._files.get(key)
         if file is None:
             fresh = found.st_mtime_ns >= self._since_ns - JUST_S * 1e9
-            most = LOOK_BACK if fresh else 0
+            most = self._back_bytes if fresh else 0
+            if self._far_back and fresh and found.st_size > most:
+                self._missed = path
             begin = max(0, found.st_size - (most if self._first else MOST_OF_NEW))
             file = self._files[key] = _File(path, begin, passing_over=0 < begin < found.st_size, changed_s=now_s)
             if self._first and not fresh:

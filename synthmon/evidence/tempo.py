@@ -34,15 +34,7 @@ from synthmon.core.otlp_tree import records_in, span_of
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.core.telemetry import Span
-from synthmon.evidence.backends import (
-    SECRETS,
-    BackEnd,
-    CannotTell,
-    Credentials,
-    Reader,
-    address,
-    marks_to_ask_for,
-)
+from synthmon.evidence.backends import AskedByHttp, BackEnd, CannotTell, Credentials, Reader, marks_to_ask_for
 from synthmon.evidence.traces import Following, Found
 
 TAGS = ("synthmon.run", "correlationId")
@@ -59,24 +51,15 @@ class TempoKeys(Credentials):
     tenant: str = Field("", description="Sent as `X-Scope-OrgID`, where Tempo has several tenants.")
 
 
-class TempoSource:
+_MANUAL = __doc__
+
+
+class TempoSource(AskedByHttp):
     """The kind of source that `tempo:` chooses (`core.sources.SourceKind`)."""
 
     word: str = "tempo"
-    manual: str = __doc__
-    extra: str = ""
-    library: str = ""
+    manual: str = _MANUAL
     keys: type[TempoKeys] = TempoKeys
-    secrets: frozenset[str] = SECRETS
-    counts: bool = False
-
-    def base(self, keys: TempoKeys) -> str:
-        """Where it is. Raises `ValueError`."""
-        return address(keys.tempo)
-
-    def connection(self, keys: TempoKeys) -> str:
-        """It asks none."""
-        return ""
 
     async def watch(self, source: Source, wanted: Wanted, means: Means, tell: Tell) -> OpenEar:
         """Ask until closed."""

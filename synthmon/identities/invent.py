@@ -36,17 +36,21 @@ _FAMILY_NAME_FIRST = ("hu", "ja", "ko", "vi", "zh")
 _UPPER, _LOWER, _DIGITS, _SIGNS = "ABCDEFGHJKLMNPQRSTUVWXYZ", "abcdefghijkmnopqrstuvwxyz", "23456789", "-_.!"
 
 
-def invent(fields: Iterable[str], run_id: str, locale: str, domain: str, namespace: str = "") -> dict[str, str]:
+def invent(
+    fields: Iterable[str], run_id: str, locale: str, domain: str, namespace: str = "", seed_of: str = ""
+) -> dict[str, str]:
     """The person of this run: a value for every name in `offered(fields)`.
 
     `fields` are words of `FIELDS` or names of Faker providers (`job`, or `faker:name` where both exist);
     `domain` is the mail domain that the operator owns, or a reserved one; `namespace` is the run's mark, which what is
-    unique carries (by default that of an installation without a name). 2 to 60 µs a field; call it off the loop.
+    unique carries (by default that of an installation without a name). With `seed_of`, the id of another run, names,
+    streets, words and the birthday are that run's; what nobody shares stays this one's. 2 to 60 µs a field; call it off
+    the loop.
     Raises `UnsafeField` as `check_fields` does.
     """
     asked = tuple(fields)
     _accept(asked, locale, domain)
-    person = _Person(run_id, locale, domain, namespace)
+    person = _Person(run_id, locale, domain, namespace, seed_of)
     made: dict[str, str] = {}
     for field in asked:
         if field in FIELDS:
@@ -108,8 +112,9 @@ def _sample(words: "_Words", provider: str) -> object:
 class _Person:
     """One run's person; every value is made when asked and depends on run id and field alone."""
 
-    def __init__(self, run_id: str, locale: str, domain: str, namespace: str) -> None:
+    def __init__(self, run_id: str, locale: str, domain: str, namespace: str, seed_of: str = "") -> None:
         self.run_id = run_id
+        self.seed_of = seed_of or run_id
         self.namespace = namespace or namespaces.namespace(draws.hex_id(run_id), "", "")
         self.locale = locale
         self.domain = domain.lower().strip()
@@ -118,7 +123,7 @@ class _Person:
 
     def word(self, provider: str) -> str:
         if provider not in self._drawn:
-            value = _words(self.locale).word(provider, draws.seed(self.run_id, provider))
+            value = _words(self.locale).word(provider, draws.seed(self.seed_of, provider))
             self._drawn[provider] = _one_line(str(value))
         return self._drawn[provider]
 
@@ -158,7 +163,7 @@ class _Person:
         return f"{self.word('last_name')} Synthetic {self.word('company_suffix')}"
 
     def birth_date(self) -> str:
-        day = _FIRST_BIRTH + self.number("birth_date", _LAST_BIRTH - _FIRST_BIRTH + 1)
+        day = _FIRST_BIRTH + draws.number(self.seed_of, "birth_date", _LAST_BIRTH - _FIRST_BIRTH + 1)
         return date.fromordinal(day).isoformat()
 
     def card(self) -> str:

@@ -28,6 +28,12 @@ def seconds(value: Any) -> float:
     raise _refuse("bad-duration", f"{_shown(value)} is not a duration", remedy)
 
 
+def seconds_or_none(value: Any) -> float:
+    """`30s` → 30.0, and `0s` → 0.0: where nothing at all means something. Raises `PydanticCustomError`."""
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return 0.0 if found and float(found[1]) == 0 else seconds(value)
+
+
 def share(value: Any) -> float:
     """`99.5%` → 0.995. Raises `PydanticCustomError`."""
     if found := _PERCENT.fullmatch(value) if isinstance(value, str) else None:
@@ -69,6 +75,7 @@ def _text(pattern: str, example: str) -> WithJsonSchema:
 
 
 Seconds = Annotated[float, BeforeValidator(seconds), _text(r"\d+(\.\d+)?(ms|s|m|h|d)", "30s")]
+SecondsOrNone = Annotated[float, BeforeValidator(seconds_or_none), _text(r"\d+(\.\d+)?(ms|s|m|h|d)", "0s")]
 Share = Annotated[float, BeforeValidator(share), _text(r"\d+(\.\d+)?%", "99.5%")]
 PerSecond = Annotated[float, BeforeValidator(per(1, "5/s")), _text(r"\d+(\.\d+)?/[smhd]", "5/s")]
 PerHour = Annotated[float, BeforeValidator(per(3600, "120/h")), _text(r"\d+(\.\d+)?/[smhd]", "120/h")]

@@ -106,6 +106,10 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "no-kind": _error(
             "Nothing says what a step does.", "Add one key that chooses a kind: http, together, call, pause."
         ),
+        "broken-kind": _error(
+            "What another package adds to the language cannot be used.",
+            "Repair or uninstall that package; `synthmon kinds` says why.",
+        ),
         "two-kinds": _error("Two keys say what a step does.", "Make two steps."),
         "bad-nesting": _error("A group of steps stands where one step must.", "Write one step."),
         "duplicate-step": _error("Two steps have one id.", "Rename one."),
@@ -234,6 +238,12 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "All journeys together use more of a system than its budget.", "Raise it, or run less often."
         ),
         # the kinds that speak other protocols
+        "browser-url": _error("`browser` is no address of a page.", "/path, or https://host/path."),
+        "browser-action": _error("An item of `do` does nothing, or two things.", "One of its words in each item."),
+        "browser-without": _error("An entry of `without` is no host.", "stats.example.com, or a path behind it."),
+        "missing-program": _warning(
+            "The program that a kind of step starts is not on this machine.", "Install it where journeys run."
+        ),
         "tcp-place": _error("`tcp` is no host and port.", "host:443, or :443 at the system's host."),
         "websocket-url": _error("`websocket` is no address of one.", "wss://host/path, or /path behind the base."),
         "sse-url": _error("`sse` is no address of HTTP.", "https://host/path, or /path behind the base."),

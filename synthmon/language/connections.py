@@ -12,14 +12,12 @@ from pydantic import BaseModel, Field, StrictBool, TypeAdapter, ValidationError,
 
 from synthmon.core.connections import Connection, ConnectionKind
 from synthmon.core.system import Tls
-from synthmon.language.faults import Faults, check_keys
-from synthmon.language.kinds import lacking, plugins
+from synthmon.language.faults import Faults, check_keys, say_broken
 from synthmon.language.marks import Path
+from synthmon.language.plugins import Origin, Room, find, lacking
 from synthmon.language.schema import Keys, Text
 from synthmon.language.settings_schema import Reference, TlsKeys
 from synthmon.language.words import listed, meant
-
-GROUP = "synthmon.connections"
 
 
 class ConnectionKeys(Keys):
@@ -46,7 +44,10 @@ class ConnectionForms:
 
     kind: ConnectionKind
     keys: type[BaseModel]
+    origin: Origin = Origin()
 
+
+ROOM = Room("synthmon.connections", "CONNECTION", (ConnectionKind,), ConnectionKeys)
 
 ConnectionKinds = Mapping[str, ConnectionForms]
 """The word that chooses a kind of connection → its forms."""
@@ -54,14 +55,21 @@ ConnectionKinds = Mapping[str, ConnectionForms]
 
 @lru_cache(maxsize=1)
 def find_connections() -> ConnectionKinds:
-    """Every kind of connection that is installed, by its word; of two with one word the built-in one counts."""
-    return MappingProxyType(dict(merge_connections(plugins(GROUP, "CONNECTION"))))
+    """Every kind of connection that is installed, by its word; see `plugins.find`."""
+    found = find(ROOM)
+    return MappingProxyType(merge_connections(found.kinds.values(), found.origins))
 
 
-def merge_connections(kinds: Iterable[ConnectionKind]) -> ConnectionKinds:
+def merge_connections(
+    kinds: Iterable[ConnectionKind], origins: Mapping[str, Origin] = MappingProxyType({})
+) -> dict[str, ConnectionForms]:
     """Kinds with their keys merged; the later of two with one word counts."""
     return {
-        kind.word: ConnectionForms(kind, create_model(f"{kind.word}_connection", __base__=(kind.keys, ConnectionKeys)))
+        kind.word: ConnectionForms(
+            kind,
+            create_model(f"{kind.word}_connection", __base__=(kind.keys, ConnectionKeys)),
+            origins.get(kind.word, Origin()),
+        )
         for kind in kinds
     }
 
@@ -82,16 +90,19 @@ def _read(name: str, raw: Any, path: Path, kinds: ConnectionKinds, faults: Fault
         faults.say(path, "wrong-type", "This is not a map.", f"Write the kind and its address: {{{_sample(kinds)}}}.")
         return None
     words = [key for key in raw if key in kinds]
+    if not words and (refused := find(ROOM).refusal(raw)):
+        faults.say((*path, refused.word), "broken-kind", refused.fault, refused.remedy, at_key=True)
+        return None
     if len(words) != 1:
         fault = f"One connection cannot be {listed(words)} at once." if words else "Nothing says what it connects to."
         remedy = f"Keep one of {listed(words)}." if words else _meant(raw, kinds)
         faults.say(path, "no-connection-kind", fault, remedy)
         return None
-    kind = kinds[words[0]].kind
+    kind, origin = kinds[words[0]].kind, kinds[words[0]].origin
     keys = check_keys(kinds[words[0]].keys, raw, path, faults)
     if keys is None:
         return None
-    if remedy := lacking(kind):
+    if remedy := lacking(kind, origin):
         fault = f"The library for `{kind.word}` is not installed."
         faults.say((*path, kind.word), "missing-extra", fault, f"{remedy}.", at_key=True)
     assert isinstance(keys, ConnectionKeys)
@@ -99,6 +110,9 @@ def _read(name: str, raw: Any, path: Path, kinds: ConnectionKinds, faults: Fault
         hosts = tuple(dict.fromkeys(kind.hosts(keys)))
     except ValueError as error:
         faults.say((*path, kind.word), "bad-connection", f"{error}.", f"See `synthmon explain {kind.word}`.")
+        return None
+    except Exception as error:  # noqa: BLE001  a defect of a kind costs one connection
+        say_broken(kind.word, origin, error, (*path, kind.word), faults)
         return None
     return Connection(
         name=name,

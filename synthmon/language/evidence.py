@@ -14,16 +14,14 @@ from pydantic import BaseModel, Field, StrictBool, create_model
 from synthmon.core.evidence import FIELDS
 from synthmon.core.sources import Source, SourceKind
 from synthmon.core.system import System, Tls
-from synthmon.language.amounts import Seconds
+from synthmon.language.amounts import Seconds, SecondsOrNone
 from synthmon.language.connections import references_of
-from synthmon.language.faults import Faults, check_keys
-from synthmon.language.kinds import lacking, plugins
+from synthmon.language.faults import Faults, check_keys, say_broken
 from synthmon.language.marks import Path
+from synthmon.language.plugins import Origin, Room, find, lacking
 from synthmon.language.schema import Keys, Text
 from synthmon.language.settings_schema import TlsKeys
 from synthmon.language.words import listed, meant
-
-GROUP = "synthmon.evidence"
 
 
 class EvidenceKeys(Keys):
@@ -32,10 +30,10 @@ class EvidenceKeys(Keys):
     lag: Seconds = Field(
         2.0, validate_default=False, description="How long after something happened it may not be told yet. Default 2s."
     )
-    skew: Seconds = Field(
+    skew: SecondsOrNone = Field(
         0.01,
         validate_default=False,
-        description="How far clocks may be apart while causes have not taught better. Default 10ms.",
+        description="How far clocks are apart at most, as you vouch; 0s: one clock. Else learnt, at first 10ms.",
     )
     map: dict[str, Text] = Field(
         default_factory=dict, description="Where a record keeps its parts: {step: labels.step, at: ts}."
@@ -54,7 +52,10 @@ class SourceForms:
 
     kind: SourceKind
     keys: type[BaseModel]
+    origin: Origin = Origin()
 
+
+ROOM = Room("synthmon.evidence", "SOURCE", (SourceKind,), EvidenceKeys)
 
 SourceKinds = Mapping[str, SourceForms]
 """The word that chooses a kind of source → its forms."""
@@ -62,14 +63,21 @@ SourceKinds = Mapping[str, SourceForms]
 
 @lru_cache(maxsize=1)
 def find_sources() -> SourceKinds:
-    """Every kind of source that is installed, by its word; of two with one word the built-in one counts."""
-    return MappingProxyType(dict(merge_sources(plugins(GROUP, "SOURCE"))))
+    """Every kind of source that is installed, by its word; see `plugins.find`."""
+    found = find(ROOM)
+    return MappingProxyType(merge_sources(found.kinds.values(), found.origins))
 
 
-def merge_sources(kinds: Iterable[SourceKind]) -> SourceKinds:
+def merge_sources(
+    kinds: Iterable[SourceKind], origins: Mapping[str, Origin] = MappingProxyType({})
+) -> dict[str, SourceForms]:
     """Kinds with their keys merged; the later of two with one word counts."""
     return {
-        kind.word: SourceForms(kind, create_model(f"{kind.word}_evidence", __base__=(kind.keys, EvidenceKeys)))
+        kind.word: SourceForms(
+            kind,
+            create_model(f"{kind.word}_evidence", __base__=(kind.keys, EvidenceKeys)),
+            origins.get(kind.word, Origin()),
+        )
         for kind in kinds
     }
 
@@ -92,27 +100,32 @@ def _read(
         )
         return None
     words = [key for key in raw if key in kinds]
+    if not words and (refused := find(ROOM).refusal(raw)):
+        faults.say((*path, refused.word), "broken-kind", refused.fault, refused.remedy, at_key=True)
+        return None
     if len(words) != 1:
         fault = f"One source cannot be {listed(words)} at once." if words else "Nothing says where the evidence is."
         faults.say(path, "no-evidence-kind", fault, f"Write one of {listed(kinds)}.")
         return None
-    kind, word = kinds[words[0]].kind, words[0]
+    kind, origin, word = kinds[words[0]].kind, kinds[words[0]].origin, words[0]
     keys = check_keys(kinds[word].keys, raw, path, faults)
     if keys is None:
         return None
     assert isinstance(keys, EvidenceKeys)
-    if remedy := lacking(kind):
+    if remedy := lacking(kind, origin):
         faults.say(
             (*path, word), "missing-extra", f"The library for `{word}` is not installed.", f"{remedy}.", at_key=True
         )
     for part in keys.map.keys() - FIELDS.keys():
         faults.say((*path, "map", part), "unknown-key", f"A record has no part `{part}`.", meant(part, FIELDS, ""))
     try:
-        base = kind.base(keys)
+        base, connection = kind.base(keys), kind.connection(keys)
     except ValueError as error:
         faults.say((*path, word), "bad-connection", f"{error}.", f"See `synthmon explain {word}`.")
         return None
-    connection = kind.connection(keys)
+    except Exception as error:  # noqa: BLE001  a defect of a kind costs one source
+        say_broken(word, origin, error, (*path, word), faults)
+        return None
     if connection and connection not in connections:
         fault = f"The settings have no connection `{connection}`."
         remedy = meant(connection, connections, "Add it to `connections:` in synthmon.yaml.")
@@ -124,6 +137,7 @@ def _read(
         lag_s=keys.lag,
         map=dict(keys.map),
         skew_s=keys.skew,
+        vouched="skew" in keys.model_fields_set,
         exclusive=keys.exclusive,
         system=_system(name, base, keys) if base else None,
         connection=connection,
@@ -138,7 +152,7 @@ def _system(name: str, base: str, keys: EvidenceKeys) -> System:
         base={"": base},
         allow=tuple(keys.allow) or (host,),
         allow_networks=tuple(keys.networks),
-        writes=("POST /*", "POST /*/*", "POST /*/*/*", "POST /*/*/*/*"),  # searches are sent by POST
+        writes=("POST /", "POST /*", "POST /*/*", "POST /*/*/*", "POST /*/*/*/*"),  # searches are sent by POST
         propagate=False,
         tls=Tls(keys.tls.ca, keys.tls.cert, keys.tls.key),
     )

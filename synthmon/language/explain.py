@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 from pydantic import BaseModel
 
 from synthmon.core.functions import CATALOGUE
+from synthmon.language import connections, evidence
+from synthmon.language import kinds as steps
 from synthmon.language.codes import CODES
 from synthmon.language.connections import ConnectionKeys, find_connections
 from synthmon.language.evidence import EvidenceKeys, find_sources
 from synthmon.language.kinds import STRUCTURE, Kinds, find_kinds
+from synthmon.language.plugins import OURS, Origin, find
 from synthmon.language.schema import (
     AlertKeys,
     CalledKeys,
@@ -114,6 +117,7 @@ def explain(topic: str | None = None, kinds: Kinds | None = None) -> str:
         for page in (
             _kind(topic, kinds),
             _connection(topic),
+            _unusable(topic),
             _special(topic),
             _place(topic),
             _function(topic),
@@ -152,8 +156,8 @@ def _kind(topic: str, kinds: Kinds) -> str:
     kind = kinds[topic].kind
     offers = "\n".join(f"  {name:18} {word}" for name, word in kind.offers.items())
     return (
-        f"{kind.manual.strip()}\n\nKeys:\n{_table(kind.keys)}\n\nNames in expect, save and "
-        f"blame:\n{offers}\n\nKeys of every step: synthmon explain step"
+        f"{kind.manual.strip()}{_brought_by(kinds[topic].origin)}\n\nKeys:\n{_table(kind.keys)}\n\n"
+        f"Names in expect, save and blame:\n{offers}\n\nKeys of every step: synthmon explain step"
     )
 
 
@@ -161,14 +165,25 @@ def _connection(topic: str) -> str:
     forms = find_connections().get(topic)
     if forms is None:
         found = find_sources().get(topic)
-        return f"{found.kind.manual.strip()}\n\nKeys:\n{_table(found.keys)}" if found else ""
+        if found is None:
+            return ""
+        return f"{found.kind.manual.strip()}{_brought_by(found.origin)}\n\nKeys:\n{_table(found.keys)}"
     kind = forms.kind
     places = [
         f"A `{word}` names its place with: {', '.join(_needed(key, needed) for key, needed in words.items())}"
         for word, words in (("send", kind.sends_to), ("receive", kind.hears_at))
         if words
     ]
-    return "\n\n".join([kind.manual.strip(), f"Keys:\n{_table(forms.keys)}", *places])
+    return "\n\n".join([f"{kind.manual.strip()}{_brought_by(forms.origin)}", f"Keys:\n{_table(forms.keys)}", *places])
+
+
+def _unusable(topic: str) -> str:
+    refusals = (find(room).refusal([topic]) for room in (steps.ROOM, connections.ROOM, evidence.ROOM))
+    return "\n\n".join(f"{refused.fault} {refused.remedy}" for refused in refusals if refused)
+
+
+def _brought_by(origin: Origin) -> str:
+    return "" if origin.package == OURS else f"\n\nIt comes with {origin}."
 
 
 def _needed(key: str, needed: bool) -> str:

@@ -116,6 +116,12 @@ def _without_required(model: type[M], tree: Mapping[str, Any]) -> M | None:
     return made.model_copy(update={key: _HOLES[key][1] for key in holes})
 
 
+def say_broken(word: str, origin: object, error: Exception, path: Path, faults: Faults) -> None:
+    """A defect of the kind that a key chooses: it is the kind's author's, and not that of who wrote the key."""
+    fault = f"`{word}` of {origin} failed: {type(error).__name__}: {str(error)[:200]}."
+    faults.say(path, "broken-kind", fault, "Tell whoever wrote that kind.", at_key=True)
+
+
 def keys_of(model: type[BaseModel]) -> list[str]:
     """The keys of a model as they are written."""
     return [_key(model, name) for name in model.model_fields]

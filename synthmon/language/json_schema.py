@@ -59,12 +59,16 @@ def settings_json_schema() -> dict[str, Any]:
         defs[f"{word}_connection"] = _chosen_by(word, schema, _first(forms.kind.manual))
     for word, found in find_sources().items():
         defs[f"{word}_evidence"] = _chosen_by(word, _schema(found.keys, defs), _first(found.kind.manual))
-    evidence = root["properties"]["evidence"]
-    evidence["additionalProperties"] = _one_of([f"{word}_evidence" for word in sorted(find_sources())])
-    connections = root["properties"]["connections"]
-    connections["additionalProperties"] = _one_of([f"{word}_connection" for word in sorted(find_connections())])
+    _entries(root["properties"]["evidence"], [f"{word}_evidence" for word in sorted(find_sources())])
+    _entries(root["properties"]["connections"], [f"{word}_connection" for word in sorted(find_connections())])
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Settings of synthmon"}
     return {**head, **{key: value for key, value in root.items() if key != "title"}, "$defs": defs}
+
+
+def _entries(field: dict[str, Any], forms: list[str]) -> None:
+    """What stands under a name is one of these; the pattern of the names stays."""
+    field["patternProperties"] = {pattern: _one_of(forms) for pattern in field.pop("patternProperties", {".": {}})}
+    field["additionalProperties"] = False
 
 
 def _schema(model: type[BaseModel], defs: dict[str, Any]) -> dict[str, Any]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import entry_points
 from types import MappingProxyType
-from typing import Any
 
 from pydantic import BaseModel, create_model
 
-from synthmon.core.kinds import Kind, Listens
-from synthmon.core.plugins import Plugin
+from synthmon.core.kinds import Kind, Listens, Performs
+from synthmon.language.plugins import Origin, Room, find
 from synthmon.language.schema import (
     CallKeys,
     ListenKeys,
@@ -26,7 +22,7 @@ from synthmon.language.schema import (
     UndoKeys,
 )
 
-GROUP = "synthmon.steps"
+ROOM = Room("synthmon.steps", "KIND", (Performs, Listens), StepKeys)
 
 STRUCTURE: Mapping[str, type[BaseModel]] = {"together": TogetherKeys, "call": CallKeys, "pause": PauseKeys}
 """Words that choose a step without a kind: they hold or stand for other steps."""
@@ -42,6 +38,7 @@ class Forms:
     undo: type[BaseModel] | None
     look: type[BaseModel] | None
     sweep: type[BaseModel] | None
+    origin: Origin = Origin()
 
 
 Kinds = Mapping[str, Forms]
@@ -50,35 +47,17 @@ Kinds = Mapping[str, Forms]
 
 @lru_cache(maxsize=1)
 def find_kinds() -> Kinds:
-    """Every kind that is installed, by its word; of two with one word the built-in one counts. 50 ms, once."""
-    return MappingProxyType(dict(merge_kinds(plugins(GROUP, "KIND"))))
+    """Every kind that is installed, by its word; see `plugins.find`. 50 ms, once."""
+    found = find(ROOM)
+    return MappingProxyType(merge_kinds(found.kinds.values(), found.origins))
 
 
-def merge_kinds(kinds: Iterable[Kind]) -> Kinds:
+def merge_kinds(kinds: Iterable[Kind], origins: Mapping[str, Origin] = MappingProxyType({})) -> dict[str, Forms]:
     """Kinds with their keys merged; the later of two with one word counts."""
-    return {kind.word: _forms(kind) for kind in kinds}
+    return {kind.word: _forms(kind, origins.get(kind.word, Origin())) for kind in kinds}
 
 
-def plugins(group: str, name: str) -> list[Any]:
-    """What other packages add by an entry point of this group, then what the files of the package `group` have under
-    this name."""
-    found = [point.load() for point in entry_points(group=group)]
-    package = importlib.import_module(group)
-    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
-        built_in = getattr(importlib.import_module(f"{group}.{module}"), name, None)
-        if built_in is not None:
-            found.append(built_in)
-    return found
-
-
-def lacking(kind: Plugin) -> str:
-    """What to install for a kind whose library is not there; empty when nothing is lacking."""
-    if not kind.library or importlib.util.find_spec(kind.library) is not None:
-        return ""
-    return f"pip install 'synthmon[{kind.extra}]'"
-
-
-def _forms(kind: Kind) -> Forms:
+def _forms(kind: Kind, origin: Origin) -> Forms:
     def merged(place: str, common: type[BaseModel]) -> type[BaseModel]:
         model: type[BaseModel] = create_model(f"{kind.word}_{place}", __base__=(kind.keys, common))
         return model
@@ -90,4 +69,5 @@ def _forms(kind: Kind) -> Forms:
         None if listens else merged("undo", UndoKeys),
         None if listens else merged("look", LookKeys),
         None if listens else merged("sweep", SweepKeys),
+        origin,
     )

@@ -42,7 +42,8 @@ def with_clause(file: str, text: str, journey: str, clause: Clause, events: Mapp
         inner = _ends(document, ("verify",), document.marks.key(("verify",)).line, root_ends["verify"], whole)
         at, indent = _open_block(document, ("verify", "expect"), inner["expect"], whole, [added])
         inserts.append((at, _indented(lines([added]), indent)))
-    for at, new in sorted(reversed(inserts), key=lambda one: -one[0]):  # at one place the last goes in first
+    inserts.reverse()  # at one place the last goes in first
+    for at, new in sorted(inserts, key=lambda one: -one[0]):
         whole[at:at] = new
     return "".join(whole)
 

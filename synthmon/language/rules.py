@@ -7,7 +7,7 @@ from typing import Any
 
 from synthmon.core.expressions import CompileError, Expression, ExpressionError, Scope
 from synthmon.core.journey import Step
-from synthmon.core.kinds import Kind
+from synthmon.core.kinds import Kind, Roams
 from synthmon.core.system import System
 from synthmon.core.words import STRINGS
 from synthmon.language.marks import Path
@@ -24,7 +24,7 @@ def check_step(
     assert step.spec is not None  # steps of a kind only
     check_asserts(step, raw, path, kind, parts)
     if step.spec.effect:
-        _check_effect(step, raw, path, kind.word, system if kind.via == "system" else None, parts)
+        _check_effect(step, raw, path, kind, system if kind.via == "system" else None, parts)
     elif keys.undo is not None:
         parts.faults.say(
             (*path, "undo"),
@@ -62,10 +62,10 @@ def _of_answer(name: str) -> bool:
     return name not in RUN and not name.startswith(("case.", "secret.", "identity.", "hook."))
 
 
-def _check_effect(step: Step, raw: dict[str, Any], path: Path, word: str, system: System | None, parts: Parts) -> None:
-    text = raw[word] if isinstance(raw[word], str) else ""
+def _check_effect(step: Step, raw: dict[str, Any], path: Path, kind: Kind, system: System | None, parts: Parts) -> None:
     if system is not None:
-        check_write(system, text, (*path, word), system is parts.progress.implicit, parts.faults)
+        text = "" if isinstance(kind, Roams) else str(raw[kind.word])
+        check_write(system, text, (*path, kind.word), system is parts.progress.implicit, parts.faults)
     if "undo" not in raw and "leaves" not in raw:
         fault = f"Step `{step.id}` changes the system, and nothing says how that is taken back."
         remedy = 'Add `undo:`, or `leaves: nothing`, or say what stays: leaves: "order row, gone after 24h".'

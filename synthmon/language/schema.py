@@ -384,7 +384,6 @@ class JourneyKeys(Keys):
 
 NOT_YET = {
     "journey": {},
-    "step": {word: f"The step kind `{word}`" for word in ("browser",)},
     "undo": {"auth": "A session for the undo alone", "system": "An undo at another system"},
     "look": {"auth": "A session for this read alone", "system": "A read at another system"},
     "settings": {},

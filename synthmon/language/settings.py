@@ -132,6 +132,7 @@ class Settings:
     hooks: Inbound | None = None
     retention_s: float = 30 * 86400.0
     retention_failed_s: float = 90 * 86400.0
+    keep_evidence: int = 200  # good runs of a journey and location that keep it; bad ones keep it always
     location: str = ""
     instance: str = ""  # a part of every namespace, so that what others made is never taken for ours
     debts: int = 500  # with more open debts than these nothing is created any more

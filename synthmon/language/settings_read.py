@@ -90,6 +90,7 @@ class SettingsRead:
             hooks=_hooks(keys, faults) or old.hooks,
             retention_s=(kept and kept.passed) or old.retention_s,
             retention_failed_s=(kept and kept.failed) or old.retention_failed_s,
+            keep_evidence=old.keep_evidence if kept is None or kept.keep_evidence is None else kept.keep_evidence,
             location=keys.location or old.location,
             instance=keys.instance or old.instance,
             debts=old.debts if limits is None or limits.debts is None else limits.debts,

@@ -226,6 +226,9 @@ class RetentionKeys(Keys):
 
     passed: Seconds | None = Field(None, description="Of runs that passed. Default 30d.")
     failed: Seconds | None = Field(None, description="Of all others. Default 90d.")
+    keep_evidence: StrictInt | None = Field(
+        None, ge=0, description="How many good runs of a journey and location keep their evidence. Default 200."
+    )
 
 
 class SettingsKeys(Keys):

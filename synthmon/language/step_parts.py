@@ -12,12 +12,13 @@ from synthmon.core.journey import Check, Spec
 from synthmon.core.kinds import Kind
 from synthmon.core.system import System
 from synthmon.language.expressions import Expressions
-from synthmon.language.faults import Faults, keys_of
-from synthmon.language.kinds import STRUCTURE, Forms, lacking
+from synthmon.language.faults import Faults, keys_of, say_broken
+from synthmon.language.kinds import ROOM, STRUCTURE, Forms
 from synthmon.language.maker import StepMaker
 from synthmon.language.marks import Path
 from synthmon.language.names import Names
-from synthmon.language.schema import NOT_YET, CheckKeys, LookKeys, StepKeys, UndoKeys
+from synthmon.language.plugins import Origin, find, lacking, missing_program
+from synthmon.language.schema import CheckKeys, LookKeys, StepKeys, UndoKeys
 from synthmon.language.systems import find_system
 from synthmon.language.words import listed, near
 from synthmon.language.workshop import Progress, Workshop
@@ -67,11 +68,19 @@ class Parts:
     ) -> tuple[Spec, System | None] | None:
         """What a step sends, and to whom."""
         system = self._system(kind, raw, path, asked)
-        if remedy := lacking(kind):
+        origin = self.shop.kinds[kind.word].origin if kind.word in self.shop.kinds else Origin()
+        if remedy := lacking(kind, origin):
             fault = f"The library for `{kind.word}` is not installed."
             self.faults.say((*path, kind.word), "missing-extra", fault, f"{remedy}.", at_key=True)
+        elif remedy := missing_program(kind):
+            fault = f"The program that `{kind.word}` starts is not on this machine."
+            self.faults.warn((*path, kind.word), "missing-program", fault, f"Where it runs, {remedy}.")
         maker = StepMaker(self.expressions, names, path, self.shop.settings, self.shop.sources, self.progress)
-        return kind.compile(keys, maker), system
+        try:
+            return kind.compile(keys, maker), system
+        except Exception as error:  # noqa: BLE001  a defect of a kind costs one journey and not all of them
+            say_broken(kind.word, origin, error, (*path, kind.word), self.faults)
+            return None
 
     def _system(self, kind: Kind, raw: Mapping[str, Any], path: Path, asked: str | None) -> System | None:
         """Whom a step talks to; what goes over a connection only bears the journey's system, if it has one."""
@@ -111,13 +120,9 @@ class Parts:
         return tuple((name, expression) for name, expression in made if expression is not None)
 
     def _say_no_kind(self, raw: Mapping[str, Any], path: Path) -> None:
-        for key in raw:
-            if key in NOT_YET["step"]:
-                fault = f"{NOT_YET['step'][key]} cannot be used in this version."
-                self.faults.say(
-                    (*path, key), "not-yet", fault, "Leave it out; `synthmon explain` lists what there is.", at_key=True
-                )
-                return
+        if refused := find(ROOM).refusal(raw):
+            self.faults.say((*path, refused.word), "broken-kind", refused.fault, refused.remedy, at_key=True)
+            return
         known = [*self.shop.kinds, *STRUCTURE]
         common = {*keys_of(StepKeys), *keys_of(UndoKeys), *keys_of(LookKeys)}
         for key in raw:

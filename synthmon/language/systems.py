@@ -66,12 +66,15 @@ def say_unknown_system(name: str, path: Path, shop: Workshop, faults: Faults) ->
 
 
 def check_write(system: System, text: str, path: Path, implicit: bool, faults: Faults) -> None:
-    """A write needs a system that may be written to: `writes: true`, or a list with this method and path."""
+    """A write needs a system that may be written to: `writes: true`, or a list with this method and path.
+
+    `text` is the request as written; empty: what it sends is known only in the run, and looked at then.
+    """
     match system.writes:
         case True:
             return
         case tuple() as allowed:
-            if not any(_covers(entry, text) for entry in allowed):
+            if text and not any(_covers(entry, text) for entry in allowed):
                 fault = f"The system `{system.name}` allows only {listed(allowed)} to be sent."
                 faults.say(
                     path, "write-not-allowed", fault, "Send one of these, or add this one to `writes:` in the settings."

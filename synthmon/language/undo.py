@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from synthmon.core.journey import Look, Undo
+from synthmon.core.kinds import Roams
 from synthmon.language.faults import check_keys
 from synthmon.language.marks import Path
 from synthmon.language.names import Names
@@ -44,7 +45,7 @@ def compile_undo(
     if spec.effect and target:
         check_write(
             target,
-            str(raw[chosen.kind.word]),
+            "" if isinstance(chosen.kind, Roams) else str(raw[chosen.kind.word]),
             (*path, chosen.kind.word),
             target is parts.progress.implicit,
             parts.faults,

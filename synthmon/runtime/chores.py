@@ -72,7 +72,9 @@ async def forget_what_is_old(house: House, settings: Callable[[], Settings]) -> 
         try:
             forgotten = await house.history.prune(good, bad)
             forgotten += await house.journal.prune(good)
+            await house.pictures.forget(kept.retention_failed_s)
+            emptied = await house.history.forget_evidence(kept.keep_evidence)
         except OSError as error:
             _log.warning("old records cannot be forgotten", fault=str(error))
         else:
-            _log.info("old records forgotten", records=forgotten)
+            _log.info("old records forgotten", records=forgotten, evidence=emptied)

@@ -35,7 +35,8 @@ from synthmon.runtime.front import open_front
 from synthmon.runtime.holes import Closed, close_holes, close_the_deads
 from synthmon.runtime.house import House, open_house
 from synthmon.runtime.inbound import Inbound, open_inbound
-from synthmon.runtime.pauses import Pauses, stop_file
+from synthmon.runtime.learning import Learning
+from synthmon.runtime.pauses import open_pauses, stop_file
 from synthmon.runtime.reaper import Reaper
 from synthmon.runtime.runner import Runner
 from synthmon.runtime.sole import hold_alone
@@ -96,10 +97,11 @@ class Daemon:
         lent, _ = house.lend(self._loaded.settings)
         self.runner = Runner(lent, house.journal, house.history, house.clock, self._told)
         self.runner.spending = house.spending
-        kept = house.beside.with_name(house.beside.stem + "-paused.json") if house.beside else None
-        pauses = Pauses(kept, stop_file(loaded.settings, house.beside))
+        pauses = open_pauses(loaded.settings, house.beside)
         self.switch = Switch(pauses, self.runner, lambda: self.journeys, self.board.pause)
         self.runner.scheduled = self.own.scheduled
+        self.learning = Learning(lambda: self.runner.lent.settings.location)
+        self.runner.clocks, self.runner.learn = self.learning.clocks, self.learning.take
         self.runner.indebted = lambda journey: self._budget().refusal(journey)
         self.bell = Bell(self._rung, house.clock)
         self.pulse = Pulse(house.clock, house.doors.lag, self.bell.clock_was_set)
@@ -154,6 +156,7 @@ class Daemon:
             asyncio.create_task(self.house.keyring.watch()),
             asyncio.create_task(self.pulse.beat(self._take_pulse)),
             asyncio.create_task(forget_what_is_old(self.house, lambda: self.runner.lent.settings)),
+            asyncio.create_task(self.learning.recall(self.house.history)),
             asyncio.create_task(self._bury()),
             asyncio.create_task(self.switch.watch()),
             asyncio.create_task(watch_budgets(self.house, lambda: self.runner.lent.settings, self.own.spent)),
@@ -267,6 +270,7 @@ class Daemon:
         here = loaded.settings.location
         self.journeys = {j.name: j for j in loaded.journeys if not j.locations or not here or here in j.locations}
         self.board.load(self.journeys.values())
+        self.learning.load(self.journeys.values())
         self.desk.show(self.journeys, loaded.problems)
         schedules = ((journey.name, journey.schedule) for journey in self.journeys.values())
         now = self.house.clock.now()

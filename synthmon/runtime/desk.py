@@ -50,9 +50,9 @@ class Desk:
         self._journeys, self._problems = dict(journeys), problems
 
     def remember(self, records: Iterable[Record]) -> None:
-        """Records, oldest first; only their heads are kept."""
+        """Records, oldest first; only their heads are kept. A replay says nothing of how a journey stands."""
         for record in records:
-            if (recent := self._recent.get(record.journey)) is not None:
+            if record.cause != "replay" and (recent := self._recent.get(record.journey)) is not None:
                 recent.appendleft(record.head())
 
     # asked by the page and the API ----------------------------------------------------------------------------------
@@ -85,6 +85,9 @@ class Desk:
 
     async def reload(self) -> Reloaded:
         return await self._reload()
+
+    async def picture(self, name: str) -> bytes | None:
+        return await self._runner.lent.pictures.read(name)
 
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         return self._ready()

@@ -9,6 +9,8 @@ from types import MappingProxyType, TracebackType
 from synthmon.core.inbound import Deaf, Hooks, Otlp
 from synthmon.core.secrets import Vault
 from synthmon.core.system import System, Tls
+from synthmon.runtime.browser.chromium import Browsers
+from synthmon.runtime.browser.visits import Visits
 from synthmon.runtime.outbound.correlation import Marks
 from synthmon.runtime.outbound.door import HttpDoor, MakeTransport, Site, Sizes
 from synthmon.runtime.outbound.gate import Gate
@@ -52,6 +54,8 @@ class Doors:
         self.hooks: Hooks = Deaf()  # who gives out addresses to be called on, once something listens
         self.otlp: Otlp | None = None  # who hands on telemetry, once something listens
         self.lag = LoopLag()
+        self.browsers = Browsers()
+        self.takes_pictures = False  # whether somebody keeps pictures of pages
 
     async def __aenter__(self) -> Doors:
         self.lag.start()
@@ -61,6 +65,7 @@ class Doors:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.lag.stop()
+        await self.browsers.aclose()
         await self.links.aclose()
         self._names.close()
 
@@ -86,9 +91,11 @@ class Doors:
         vault: Vault,
         *,
         headers: Mapping[str, str] = MappingProxyType({}),
+        baggage: str = "",
         own: System | None = None,
     ) -> RunDoor:
-        """The door of one run. `run_id` is 32 hex digits; `headers` are those of `propagation`, already rendered.
+        """The door of one run. `run_id` is 32 hex digits; `headers` are those of `propagation`, already rendered;
+        `baggage` has more members than every run's.
 
         `own` is the system of a journey that names none (`Envelope.system` is empty or its name then).
         """
@@ -99,10 +106,13 @@ class Doors:
                 raise Refused(f"there is no system named {name!r}; add it under `systems:` in the settings")
             return site
 
-        marks = Marks(run_id, journey, headers)
+        marks = Marks(run_id, journey, headers, baggage)
         http = HttpDoor(marks, vault, find_site, self._look_up, self.lag, self._sizes)
         lines = Lines(vault, find_site, self._look_up, self.lag, http.stamped)
-        return RunDoor(http, lines, self.links, vault, self.hooks)
+        visits = Visits(
+            self.browsers, run_id, vault, find_site, self._look_up, self.lag, http.stamped, self.takes_pictures
+        )
+        return RunDoor(http, lines, self.links, vault, self.hooks, visits)
 
     def _site(self, system: System) -> Site:
         if system.follow or system.tls != Tls() or any(url.startswith("https:") for url in system.base.values()):

@@ -46,13 +46,19 @@ class _Means:
         return time.time_ns()
 
     async def ask(
-        self, method: str, path: str, params: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer | Trouble:
         url = f"{path}?{urlencode(params)}" if params else path
-        headers = [("Accept", "application/json"), *self._authorization(), *self._tenant()]
+        sent = {"Accept": "application/json", **dict(self._authorization()), **dict(self._tenant())}
         if body is not None:
-            headers.append(("Content-Type", "application/json"))
-        return await self._door.http(HttpRequest(method, url, tuple(headers), body), self._envelope)
+            sent["Content-Type"] = "application/json"
+        sent |= headers or {}
+        return await self._door.http(HttpRequest(method, url, tuple(sent.items()), body), self._envelope)
 
     async def rows(self, sql: str, params: Mapping[str, Any]) -> Rows | Trouble:
         return await self._door.query(self._source.connection, sql, params, self._envelope)

@@ -30,6 +30,7 @@ from synthmon.runtime.keyring import Keyring
 from synthmon.runtime.logs import hide_with
 from synthmon.runtime.outbound.run_door import RunDoor
 from synthmon.runtime.people import People, account_secrets
+from synthmon.runtime.pictures import Pictures, pictures_beside
 from synthmon.runtime.runner import Lent
 from synthmon.runtime.sessions import Sessions
 from synthmon.store.open import MEMORY, journal_path, open_history, open_journal, open_spending
@@ -48,6 +49,7 @@ class House:
     keyring: Keyring
     spending: Spending
     beside: Path | None  # the journal's file; other small files live beside it
+    pictures: Pictures
 
     def lend(self, settings: Settings) -> tuple[Lent, Mapping[str, str]]:
         """What runs are lent from now on, and the secrets that cannot be read (name → why).
@@ -69,7 +71,7 @@ class House:
         headers = {n: compile_template(compiler, text, RUN) for n, text in settings.propagation.headers.items()}
 
         def open_door(run: Run, journey: Journey, vault: Vault) -> RunDoor:
-            return self.doors.open(run.id, journey.name, vault, headers=_rendered(headers, run))
+            return self.doors.open(run.id, journey.name, vault, headers=_rendered(headers, run), baggage=run.baggage)
 
         return Lent(
             settings,
@@ -83,6 +85,7 @@ class House:
                 lambda: self.doors.otlp,
                 partial(self._secret, "evidence"),
             ),
+            self.pictures,
         ), self.keyring.faults
 
     def _secret(self, place: str, name: str, key: str) -> str:
@@ -102,7 +105,9 @@ async def open_house(store: str) -> AsyncIterator[House]:
         async with Doors({}) as doors:
             keyring = Keyring(doors)
             hide_with(keyring.redact)
-            yield House(SteadyClock(), history, journal, leases, doors, find_kinds(), keyring, spending, path)
+            pictures = pictures_beside(path)
+            doors.takes_pictures = pictures.folder is not None
+            yield House(SteadyClock(), history, journal, leases, doors, find_kinds(), keyring, spending, path, pictures)
     finally:
         await spending.aclose()
         await leases.aclose()

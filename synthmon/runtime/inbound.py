@@ -55,24 +55,30 @@ async def open_inbound(
 
 
 @asynccontextmanager
-async def open_hooks(settings: Settings, journeys: Iterable[Journey]) -> AsyncIterator[Hooks]:
-    """Serve as long as the block lasts if one of these journeys awaits calls; what cannot be is told when it is used.
+async def open_hooks(settings: Settings, journeys: Iterable[Journey]) -> AsyncIterator[tuple[Hooks, Otlp | None]]:
+    """Serve as long as the block lasts if one of these journeys awaits calls or is told of by OTLP; what cannot be is
+    told when it is used.
 
     Raises `Invalid` as `open_inbound`.
     """
     async with AsyncExitStack() as stack:
         hooks: Hooks = Deaf()
-        if settings.hooks is not None and any(map(_awaits_calls, journeys)):
+        otlp: Otlp | None = None
+        if settings.hooks is not None and any(map(_awaits, journeys)):
             try:
                 inbound = await stack.enter_async_context(open_inbound(settings))
             except OSError as error:
                 hooks = Deaf(f"calls cannot be taken on {settings.hooks.listen}: {error.strerror or error}")
+                _log.warning("neither calls nor otlp can be taken", at=settings.hooks.listen, error=str(error))
             else:
-                hooks = inbound.hooks if inbound else hooks
-        yield hooks
+                hooks, otlp = (inbound.hooks, inbound.otlp) if inbound else (hooks, otlp)
+        yield hooks, otlp
 
 
-def _awaits_calls(journey: Journey) -> bool:
+def _awaits(journey: Journey) -> bool:
+    """Whether anybody is to come to us on account of a journey."""
+    if any(source.word == "otlp" for source in journey.promises.sources):
+        return True
     return any(step.spec is not None and step.spec.kind == "hook" for step in journey.listening)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from synthmon.core.debt_budget import DebtBudget, debt_budget
 from synthmon.core.debts import Clean
+from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
-from synthmon.core.run import Record
+from synthmon.core.run import Record, Run
 from synthmon.language.settings import Settings
-from synthmon.runtime.house import open_house
+from synthmon.runtime.house import House, open_house
 from synthmon.runtime.inbound import open_hooks
 from synthmon.runtime.lookout import Lookout, find_in
 from synthmon.runtime.runner import Runner
@@ -27,41 +28,65 @@ async def run_once(
     watch: Callable[[Clean], None] | None = None,
 ) -> AsyncGenerator[Record, None]:
     """Each journey in turn, `times` times; the record of each run once it is kept. SIGINT ends after clean-up."""
+    async with open_house(store) as house, open_once(house, journeys, settings, watch) as once:
+        for _ in range(times):
+            for journey in journeys:
+                if once.stopping:
+                    return
+                yield await once.run(journey)
+
+
+class Once:
+    """Where journeys run one after the other. `stopping`: a signal asked to stop; the run under way cleans up."""
+
+    def __init__(self, house: House, runner: Runner, records: asyncio.Queue[Record], lookout: Lookout) -> None:
+        self.house, self.runner = house, runner
+        self._records, self._lookout = records, lookout
+        self.stopping = False
+
+    async def run(self, journey: Journey, cause: str = "manual", shape: Callable[[Run], Run] | None = None) -> Record:
+        """One run, once what is owed has been counted; its record when it is kept. Raises `Busy`."""
+        self.runner.indebted = (await self._budget()).refusal
+        self.runner.run_now(journey, cause, shape)
+        return await self._records.get()
+
+    def interrupt(self) -> None:
+        """Stop going forward, clean up; asked for again, let go at once."""
+        self.runner.let_go() if self.stopping else self.runner.interrupt()
+        self.stopping = True
+
+    async def _budget(self) -> DebtBudget:
+        """What is owed before a run begins."""
+        settings = self.runner.lent.settings
+        open_now = Counter(debt.system for left in (await self._lookout.look()).values() for debt in left.debts)
+        return debt_budget(open_now, settings.systems, settings.debts)
+
+
+@asynccontextmanager
+async def open_once(
+    house: House,
+    journeys: Sequence[Journey],
+    settings: Settings,
+    watch: Callable[[Clean], None] | None = None,
+    wrap: Callable[[Journal], Journal] = lambda journal: journal,
+) -> AsyncIterator[Once]:
+    """What these journeys need to run here, signals included. `wrap` stands before the journal of the runs."""
     records: asyncio.Queue[Record] = asyncio.Queue()
-    stopping = False
-    async with AsyncExitStack() as stack:
-        house = await stack.enter_async_context(open_house(store))
-        house.doors.hooks = await stack.enter_async_context(open_hooks(settings, journeys))
+    async with open_hooks(settings, journeys) as (house.doors.hooks, house.doors.otlp):
         lent, _ = house.lend(settings)
         await house.keyring.fetch()
-        runner = Runner(lent, house.journal, house.history, house.clock, lambda record, _: records.put_nowait(record))
+        journal = wrap(house.journal)
+        runner = Runner(lent, journal, house.history, house.clock, lambda record, _: records.put_nowait(record))
         runner.watch, runner.spending = watch, house.spending
         find = find_in(house.journal, settings, house.forms)
         lookout = Lookout(lambda: settings, house.journal, house.clock, find, runner.is_live, others=True)
+        once = Once(house, runner, records, lookout)
         loop = asyncio.get_running_loop()
-
-        def interrupt() -> None:
-            nonlocal stopping
-            runner.let_go() if stopping else runner.interrupt()
-            stopping = True
-
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, interrupt)
+            loop.add_signal_handler(number, once.interrupt)
         try:
-            for _ in range(times):
-                for journey in journeys:
-                    if stopping:
-                        return
-                    runner.indebted = (await _budget(lookout, settings)).refusal
-                    runner.run_now(journey)
-                    yield await records.get()
+            yield once
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
             await runner.stop(settings.grace_s)
-
-
-async def _budget(lookout: Lookout, settings: Settings) -> DebtBudget:
-    """What is owed before a run begins."""
-    open_now = Counter(debt.system for left in (await lookout.look()).values() for debt in left.debts)
-    return debt_budget(open_now, settings.systems, settings.debts)

@@ -107,6 +107,12 @@ class Pauses:
         self._names = names
 
 
+def open_pauses(settings: Settings, beside: Path | None) -> Pauses:
+    """The pauses of everybody who shares a store, whose small files live beside `beside`."""
+    kept = beside.with_name(beside.stem + "-paused.json") if beside is not None else None
+    return Pauses(kept, stop_file(settings, beside))
+
+
 def stop_file(settings: Settings, beside: Path | None) -> Path | None:
     """Where the stop file is: as the settings say, else `synthmon-stop` beside `synthmon.db`."""
     if settings.stop_file:

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record, Run
+from synthmon.core.secrets import MASK
 from synthmon.identities.invent import invent
 from synthmon.identities.pools import Lease, Leases, LeasesUnavailable, Pool, choose, pool_secrets, read_pool
 from synthmon.language.identity_sources import is_place
@@ -68,8 +70,10 @@ class People:
             return NOBODY
         source = self._sources[journey.identity]
         if isinstance(source, Invented):
-            return Person(invent(source.fields, run.id, source.locale, source.domain, run.namespace))
+            return Person(invented(source, run))
         pool = self._pools[journey.identity]
+        if run.again is not None:
+            pool = _only(pool, run.again.identity)
         now = run.started.timestamp()
         try:
             lease = await self._leases.lease(pool, run.id, now, until.timestamp())
@@ -94,6 +98,18 @@ class People:
             in_time = now.timestamp() < lease.until  # nobody can have taken it yet
             return "" if in_time else f"whether the account was still ours cannot be told: {error}"
         return "" if kept else f"another run was lent {lease.account.name} of {lease.pool.name} before this one ended"
+
+
+def invented(source: Invented, run: Run) -> dict[str, str]:
+    """The person made up for a run; a run that is sent once more has the same person again."""
+    who = run.again.run if run.again is not None else run
+    return invent(source.fields, who.id, source.locale, source.domain, who.namespace, who.seed_of)
+
+
+def _only(pool: Pool, was: Mapping[str, Any]) -> Pool:
+    """The pool with nobody but the account that a run had; what was masked in its record says nothing."""
+    shown = {name: value for name, value in was.items() if MASK not in str(value)}
+    return replace(pool, accounts=tuple(one for one in pool.accounts if shown.items() <= one.fields.items()))
 
 
 def distrusted(record: Record, lost: str) -> Record:

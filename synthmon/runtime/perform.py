@@ -169,6 +169,7 @@ class Performer:
             act.timeout_s,
             act.again,
             self._clean_up or "~" in act.id,
+            act.id,
         )
         try:
             return await self._signed(act, envelope)
@@ -181,7 +182,8 @@ class Performer:
 
     async def _listen(self, act: Arm) -> None:
         """Until it is cancelled; what is heard while the arming is not answered yet is told right after."""
-        envelope = Envelope(self._run_id, self._journey, act.system, self._location, timeout_s=act.timeout_s)
+        name, place = self._journey, self._location
+        envelope = Envelope(self._run_id, name, act.system, place, timeout_s=act.timeout_s, act=act.id)
         early: list[Message | Gap] | None = []
 
         def hear(what: Message | Gap) -> None:
@@ -196,6 +198,8 @@ class Performer:
             self._feed(Seen(act.id, self._clock.monotonic_s(), trouble=ear))
             return
         try:
+            if _is_cancelled():
+                return
             self._feed(Seen(act.id, self._clock.monotonic_s(), Armed(ear.where, _names(ear))))
             came, early = early, None
             for what in came or ():
@@ -238,7 +242,8 @@ class Performer:
             tell(Blind(act.source.name, Reason.BROKEN, f"{type(error).__name__} in the source {act.source.word}"))
             return
         try:
-            await asyncio.get_running_loop().create_future()
+            if not _is_cancelled():
+                await asyncio.get_running_loop().create_future()
         finally:
             await _closed(ear)
 
@@ -286,6 +291,13 @@ def _signed(request: Any, headers: tuple[tuple[str, str], ...]) -> Any:
 
 def _names(ear: OpenEar) -> Mapping[str, Any]:
     return ear.names if isinstance(ear, Naming) else {}
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was cancelled and somebody swallowed it: `asyncio.wait_for` of Python 3.11 does when its answer
+    comes in the same turn, and brokers' libraries use it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _closed(ear: OpenEar) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from synthmon.core.again import Again, judged_again
+from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.debts import Clean
 from synthmon.core.door import Door
 from synthmon.core.history import History
@@ -36,6 +38,7 @@ from synthmon.runtime.instants import Clock
 from synthmon.runtime.living import inspector
 from synthmon.runtime.people import NobodyFree, People, distrusted
 from synthmon.runtime.perform import Performer
+from synthmon.runtime.pictures import Pictures
 from synthmon.runtime.purse import purse_of
 from synthmon.runtime.sessions import RunSigner, Sessions
 from synthmon.store.spending_memory import MemorySpending
@@ -61,6 +64,7 @@ class Lent:
     make_vault: Callable[[], Vault]  # the secrets of a run that begins now
     sessions: Sessions
     gatherer: Gatherer
+    pictures: Pictures = Pictures(None)
 
     def base_of(self, system: str, location: str) -> str:
         """Where a system is; empty for one that the settings do not have."""
@@ -96,6 +100,8 @@ class Runner:
         self.spending: Spending = MemorySpending()
         self.indebted: Callable[[Journey], str] = lambda journey: ""  # why nothing may be created now; empty: it may
         self.watch: Callable[[Clean], None] | None = None
+        self.clocks: Callable[[Journey], Clocks] = lambda journey: TRUSTED  # what is known of those of its systems
+        self.learn: Callable[[Record, Journey], Record] = lambda record, journey: record  # hears of each run, may note
         self.scheduled: Callable[[int], None] = lambda slots: None  # hears of slots that are ours to tell
 
     # what is asked of it --------------------------------------------------------------------------------------------
@@ -107,14 +113,15 @@ class Runner:
         if due.run is not None and due.start is not None:
             self._spawn(self.fill(journey, due.run, due.start))
 
-    def run_now(self, journey: Journey, cause: str = "manual") -> str:
-        """Start a run outside of the schedule; answers its id. Raises `Busy`."""
+    def run_now(self, journey: Journey, cause: str = "manual", shape: Callable[[Run], Run] | None = None) -> str:
+        """Start a run outside of the schedule; answers its id. `shape` makes a replay of it. Raises `Busy`."""
         if journey.name in self._running or self._stopping:
             raise Busy(f"{journey.name} is running already")
         if self.halted():
             raise Busy("everything is paused: resume first")
         now = self._clock.now()
         run = self._make_run(journey, now, now, cause)
+        run = shape(run) if shape is not None else run
         self._running[journey.name] = None
         self._spawn(self._run_and_keep(journey, run, None))
         return run.id
@@ -192,7 +199,7 @@ class Runner:
 
     def _held_back(self, journey: Journey, run: Run) -> bool:
         """Whether it is paused; a run by hand is held back only when everything is."""
-        return self.halted() or (run.cause == "schedule" and self.paused(journey.name))
+        return self.halted() or (run.cause != "manual" and self.paused(journey.name))
 
     def _is_quiet(self, journey: Journey, slot: datetime) -> bool:
         """Neither the slot nor the start may lie in a window: the start may come later."""
@@ -234,6 +241,7 @@ class Runner:
             except TimeoutError:
                 said = f"no place among {self.lent.settings.concurrency} to run in for {patience_s:g}s"
                 return unstarted(run, Outcome.MISSED, Reason.BACKLOG, said)
+            run = replace(run, started=self._clock.now())  # what it hears of is timed by when it truly began
         else:
             await self._places.acquire()
         try:
@@ -260,7 +268,7 @@ class Runner:
         names = person.names() | {f"secret.{name}": seal(f"secret.{name}") for name in lent.settings.secrets}
         door = lent.open_door(run, journey, vault)
         try:
-            core = Transaction(journey, run, names, vault, self._clock.monotonic_s())
+            core = _transaction(journey, run, names, vault, self._clock.monotonic_s(), self.clocks(journey))
             base = lent.base_of(journey.system, run.location)
             book = Book(self._journal, run.id, vault, lambda: core.opened(base))
             sign = lent.sign(door, self._journal, self._clock, run, names, vault)
@@ -286,7 +294,10 @@ class Runner:
             if any(step.undo for step in journey.flat):
                 await self._keep_text(journey)
             await performer.drive(core, acts)
-            record = redacted(record_of(core, dict(person.fields)), vault)
+            record = record_of(core, dict(person.fields))
+            record = redacted(judged_again(core, record) if isinstance(core, Again) else record, vault)
+            record = self.learn(record, journey)
+            await lent.pictures.keep(record, door.pictures)
         except OSError as error:
             said = f"the journal cannot be written: {error}"
             record = unstarted(run, Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, said, self._clock.now())
@@ -371,3 +382,9 @@ class Runner:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _transaction(
+    journey: Journey, run: Run, names: Mapping[str, Any], vault: Vault, now_s: float, clocks: Clocks
+) -> Transaction:
+    return (Transaction if run.again is None else Again)(journey, run, names, vault, now_s, clocks)

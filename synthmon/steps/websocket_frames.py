@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from websockets.client import ClientProtocol
 
 MOST_BYTES = 1024 * 1024  # of one message
+_MUTE = logging.Logger("websockets", logging.CRITICAL + 1)  # else the library writes headers down, secrets and all
 
 
 class Ended(Exception):
@@ -31,7 +33,7 @@ class Frames:
         uri = parse_uri(f"{'wss' if scheme in ('https', 'wss') else 'ws'}://{rest}")
         offered = [Subprotocol(name) for name in subprotocols] or None
         self.line = line
-        self._protocol: ClientProtocol = ClientProtocol(uri, subprotocols=offered, max_size=MOST_BYTES)
+        self._protocol: ClientProtocol = ClientProtocol(uri, subprotocols=offered, max_size=MOST_BYTES, logger=_MUTE)
         self._parts: list[bytes] = []
         self._subject = ""
 

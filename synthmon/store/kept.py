@@ -27,6 +27,12 @@ def is_scheduled(record: Record) -> bool:
     return record.cause == "schedule"
 
 
+def is_run(record: Record) -> bool:
+    """Whether something was done: not so in a slot that was missed, or skipped before its first step."""
+    done = record.steps or record.verify or record.clauses or record.undo
+    return bool(done or record.evidence or record.evidence_forgotten)
+
+
 def is_good(outcome: Outcome) -> bool:
     """Whether nobody will ask again: such records are forgotten first."""
     return outcome in GOOD

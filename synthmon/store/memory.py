@@ -9,7 +9,7 @@ from datetime import datetime
 
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
-from synthmon.store.kept import Key, is_good, is_scheduled, key_of, one_of, prefix_of
+from synthmon.store.kept import Key, is_good, is_run, is_scheduled, key_of, one_of, prefix_of
 
 
 class MemoryHistory:
@@ -50,7 +50,28 @@ class MemoryHistory:
             and (before is None or record.slot < before)
         ]
         fitting.sort(key=lambda record: record.slot, reverse=True)
-        return [replace(record, steps=(), verify=(), undo=()) for record in fitting[:limit]]
+        return [_head(record) for record in fitting[:limit]]
+
+    async def told(
+        self,
+        journey: str,
+        outcomes: Sequence[Outcome] = (),
+        limit: int = 50,
+        before: datetime | None = None,
+        version: str = "",
+    ) -> Sequence[Record]:
+        """All that were asked for: they are in memory already."""
+        fitting = [
+            record
+            for record in reversed(self._records.values())
+            if record.journey == journey
+            and (not outcomes or record.outcome in outcomes)
+            and (before is None or record.slot < before)
+            and (not version or record.version == version)
+            and is_run(record)
+        ]
+        fitting.sort(key=lambda record: record.slot, reverse=True)
+        return fitting[:limit]
 
     async def last_slots(self) -> Mapping[tuple[str, str], datetime]:
         newest: dict[tuple[str, str], datetime] = {}
@@ -77,5 +98,23 @@ class MemoryHistory:
             del self._records[key]
         return len(old)
 
+    async def forget_evidence(self, keep: int) -> int:
+        seen: Counter[tuple[str, str]] = Counter()
+        old = []
+        newest = sorted(self._records.items(), key=lambda item: item[1].slot, reverse=True)
+        for key, record in newest:
+            if record.evidence and record.outcome is Outcome.PASSED:
+                seen[record.journey, record.location] += 1
+                if seen[record.journey, record.location] > keep:
+                    old.append(key)
+        for key in old:
+            self._records[key] = replace(self._records[key], evidence=(), evidence_forgotten=True)
+        return len(old)
+
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+def _head(record: Record) -> Record:
+    """As lists show it: what was done and seen is left out, what it was made from is not."""
+    return replace(record, steps=(), verify=(), clauses=(), evidence=(), undo=())

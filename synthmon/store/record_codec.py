@@ -1,4 +1,4 @@
-"""A record as the two documents that are stored: a head that lists need, and the detail of its steps."""
+"""A record as it is stored: a head that lists need, and the detail of its steps; its evidence is stored apart."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from synthmon.core.run import Record
 from synthmon.store.nouns import microseconds, packed, read, unpacked
 
-_DETAIL = ("steps", "verify", "clauses", "evidence", "undo")
-_HEAD = tuple(f.name for f in fields(Record) if f.name not in _DETAIL)
+_DETAIL = ("steps", "verify", "clauses", "undo")
+_HEAD = tuple(f.name for f in fields(Record) if f.name not in (*_DETAIL, "evidence"))
 _WORTH_SQUEEZING_BYTES = 2048
 _WINDOW_BITS = 13  # half the work of zlib's own choice, for texts of a few kB
 
@@ -28,7 +28,7 @@ def head_of(record: Record) -> str:
 
 
 def detail_of(record: Record) -> bytes | None:
-    """steps, verify, clauses, evidence and undo as JSON, above 2 kB squeezed by zlib; None when there are none."""
+    """steps, verify, clauses and undo as JSON, above 2 kB squeezed by zlib; None when there are none."""
     detail = {name: getattr(record, name) for name in _DETAIL}
     if not any(detail.values()):
         return None
@@ -37,7 +37,10 @@ def detail_of(record: Record) -> bytes | None:
 
 
 def record_from(head: str | bytes, detail: bytes | None = None) -> Record:
-    """The record again; without detail its steps are empty. Raises `ValueError` when a document is damaged."""
+    """The record again, without its evidence; without detail its steps are empty too.
+
+    Raises `ValueError` when a document is damaged.
+    """
     document: dict[str, Any] = unpacked(head)
     if detail is not None:
         document |= _opened(detail)

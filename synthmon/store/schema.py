@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0003"  # the newest revision in migrations/versions
+HEAD = "0004"  # the newest revision in migrations/versions
 
 # In PostgreSQL compared byte by byte, as SQLite does: faster, and a range finds every id with a prefix.
 WORD = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 metadata = sa.MetaData()
 
-# `head` and `detail` are the record; the other columns are copies of it to search, count and draw by.
+# `head`, `detail` and `evidence` are the record; the other columns are copies of it to search, count and draw by.
 runs = sa.Table(
     "runs",
     metadata,
@@ -29,6 +29,8 @@ runs = sa.Table(
     sa.Column("batch", sa.BigInteger(), nullable=False),  # names the transaction that wrote the row
     sa.Column("head", sa.Text(), nullable=False),
     sa.Column("detail", sa.LargeBinary()),
+    sa.Column("evidence", sa.LargeBinary()),
+    sa.Column("evidence_kept", sa.SmallInteger(), nullable=False, server_default=sa.text("0")),  # `EvidenceKept`
     sa.UniqueConstraint("journey", "location", "slot_us", "kept_as", name="runs_kept_once"),
     sa.Index("runs_by_id", "run_id"),
     sa.Index("runs_by_slot", "slot_us", "outcome"),
@@ -38,6 +40,15 @@ runs = sa.Table(
         "slot_us",
         sqlite_where=sa.text("outcome <> 'passed'"),
         postgresql_where=sa.text("outcome <> 'passed'"),
+    ),
+    # Few rows stand in it, so that what is to be forgotten is found without a walk over all that was.
+    sa.Index(
+        "runs_with_evidence",
+        "journey",
+        "location",
+        "slot_us",
+        sqlite_where=sa.text("evidence_kept = 1 AND outcome = 'passed'"),
+        postgresql_where=sa.text("evidence_kept = 1 AND outcome = 'passed'"),
     ),
 )
 

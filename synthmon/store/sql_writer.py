@@ -67,8 +67,8 @@ class SqlWriter:
             self._bell.set()
             return await done
 
-    async def delete_some(self, statement: sa.Delete) -> int:
-        """Run one small deletion between two batches; answers how many rows went. Raises `OSError`."""
+    async def change_some(self, statement: sa.Delete | sa.Update) -> int:
+        """Run one small change between two batches; answers how many rows it met. Raises `OSError`."""
         try:
             async with self._turn, asyncio.timeout(LIMIT_S), self._engines.writer.begin() as connection:
                 return (await connection.execute(statement)).rowcount

@@ -13,10 +13,12 @@ from starlette.routing import BaseRoute, Route
 
 from synthmon.core.errors import Invalid
 from synthmon.core.outcomes import Outcome
+from synthmon.core.peers import GOOD_RUNS, MOST_GOOD
 from synthmon.core.run import Record
 from synthmon.core.status import Busy, JourneyStatus, Monitor
-from synthmon.web import shapes
+from synthmon.web import findings, shapes
 from synthmon.web.answers import Json, ProblemJson
+from synthmon.web.insight import Crowded, Insight, skew_of
 from synthmon.web.standing import State, state_of
 
 PREFIX = "/api/v1"
@@ -85,13 +87,37 @@ async def runs(monitor: Monitor, request: Request) -> Response:
 
 async def run(monitor: Monitor, request: Request) -> Response:
     """One run, whole: steps, attempts, checks, debts."""
-    try:
-        record = await monitor.history.run(request.path_params["id"])
-    except LookupError as error:
-        raise Refused(404, "Which run?", str(error.args[0] if error.args else "Give more digits.")) from error
-    if record is None:
-        raise Refused(404, "No such run", "It is not kept (any more), or it is still going.")
-    return Json(shapes.run_detail(record))
+    return Json(shapes.run_detail(await _run(monitor, request.path_params["id"])))
+
+
+async def investigation(monitor: Monitor, request: Request) -> Response:
+    """One run, looked into: its story, what differs from good runs, suspects, and a verdict in words."""
+    record = await _run(monitor, request.path_params["id"])
+    good = _number("good", request.query_params.get("good", str(GOOD_RUNS)), MOST_GOOD)
+    found = await _insight(request).investigate(record, good, skew_of(monitor, record.journey))
+    return Json(findings.investigation(found))
+
+
+async def compare(monitor: Monitor, request: Request) -> Response:
+    """One run beside good runs of its journey, or beside another run."""
+    query, insight = request.query_params, _insight(request)
+    good = _number("good", query.get("good", str(GOOD_RUNS)), MOST_GOOD)
+    record = await _run(monitor, request.path_params["id"])
+    skew_s = skew_of(monitor, record.journey)
+    if other_id := query.get("other"):
+        other = await _run(monitor, other_id)
+        return Json(findings.comparison(await insight.compare_two(record, other, skew_s), f"run {other.run_id}"))
+    found, of = await insight.compare(record, good, skew_s)
+    return Json(findings.comparison(found, of))
+
+
+async def suspects(monitor: Monitor, request: Request) -> Response:
+    """What goes along with the failures of a journey, the most suspicious first, and on how many runs that is based."""
+    status = _journey(monitor, request)
+    limit = _limit(request.query_params.get("limit", "20"), MOST_RUNS)
+    name = status.journey.name
+    found = await _insight(request).rank(name, status.journey.digest, skew_of(monitor, name))
+    return Json(findings.suspects(found, limit))
 
 
 async def run_now(monitor: Monitor, request: Request) -> Response:
@@ -165,13 +191,20 @@ _JOURNEY_QUERY = {
     "after": "only those whose name comes after this one",
 }
 
+_GOOD_QUERY = {"good": f"beside at most so many good runs, 1 to {MOST_GOOD}; default {GOOD_RUNS}"}
+_COMPARE_QUERY = {**_GOOD_QUERY, "other": "beside this run instead: its id, or the first 6 digits"}
+_SUSPECTS_QUERY = {"limit": f"at most so many, 1 to {MOST_RUNS}; default 20"}
+
 # actions first: the name of a journey may contain `/`
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/journeys/{name}/run", "Run a journey now", "Started", run_now, {}, 202),
     Endpoint("POST", "/journeys/{name}/pause", "Pause a journey", "JourneySummary", pause, {}),
     Endpoint("POST", "/journeys/{name}/resume", "Resume a journey", "JourneySummary", resume, {}),
+    Endpoint("GET", "/journeys/{name}/suspects", "What goes along with failure", "Suspects", suspects, _SUSPECTS_QUERY),
     Endpoint("GET", "/journeys/{name}", "One journey", "Journey", journey, {}),
     Endpoint("GET", "/journeys", "All journeys", "Journeys", journeys, _JOURNEY_QUERY),
+    Endpoint("GET", "/runs/{id}/investigation", "One run, looked into", "Investigation", investigation, _GOOD_QUERY),
+    Endpoint("GET", "/runs/{id}/compare", "One run beside others", "Comparison", compare, _COMPARE_QUERY),
     Endpoint("GET", "/runs/{id}", "One run; the first 6 digits do if only one run has them", "Run", run, {}),
     Endpoint("GET", "/runs", "Runs, the newest first", "Runs", runs, _RUN_QUERY),
     Endpoint("GET", "/debts", "Open debts", "Debts", debts, {}),
@@ -193,6 +226,8 @@ def _route(monitor: Monitor, endpoint: Endpoint) -> Route:
             return await endpoint.answer(monitor, request)
         except Refused as refused:
             return ProblemJson(refused.status, refused.title, refused.detail)
+        except Crowded as crowded:
+            return ProblemJson(503, "Busy", str(crowded))
         except Invalid as invalid:
             told = [shapes.problem(problem) for problem in invalid.problems]
             return ProblemJson(422, "The files have problems", str(invalid), {"problems": told})
@@ -216,9 +251,28 @@ def _journey(monitor: Monitor, request: Request) -> JourneyStatus:
     return status
 
 
+async def _run(monitor: Monitor, run_id: str) -> Record:
+    try:
+        record = await monitor.history.run(run_id)
+    except LookupError as error:
+        raise Refused(404, "Which run?", str(error.args[0] if error.args else "Give more digits.")) from error
+    if record is None:
+        raise Refused(404, "No such run", "It is not kept (any more), or it is still going.")
+    return record
+
+
+def _insight(request: Request) -> Insight:
+    insight: Insight = request.app.state.insight
+    return insight
+
+
 def _limit(text: str, most: int) -> int:
+    return _number("limit", text, most)
+
+
+def _number(name: str, text: str, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most):
-        raise Refused(400, "Bad limit", f"limit is a number from 1 to {most}.")
+        raise Refused(400, f"Bad {name}", f"{name} is a number from 1 to {most}.")
     return int(text)
 
 

@@ -19,6 +19,7 @@ from synthmon.core.status import Monitor
 from synthmon.web import api, openapi
 from synthmon.web.answers import Json, ProblemJson
 from synthmon.web.gate import Doors, Entrance, Gate
+from synthmon.web.insight import Insight
 from synthmon.web.pages import Now, Pages, templates
 
 WantedT = TypeVar("WantedT", bound="Wanted")
@@ -51,7 +52,8 @@ def create_app(
     now: Now | None = None,
 ) -> Starlette:
     """Put the web together. The caller binds it where `doors` says it is (see `web.auth.check`)."""
-    pages = Pages(monitor, now or _utc_now, version, templates())
+    insight = Insight(monitor.history)
+    pages = Pages(monitor, now or _utc_now, version, templates(), insight)
     document = openapi.document(version)
     entrance = doors if isinstance(doors, Entrance) else Entrance(doors or Doors())
 
@@ -66,7 +68,7 @@ def create_app(
     async def describe(request: Request) -> Response:
         return Json(document)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/metrics", scrape),
             Route("/healthz", _alive),
@@ -79,6 +81,8 @@ def create_app(
         middleware=[Middleware(Gate, entrance=entrance), Middleware(_PackedPages)],
         exception_handlers={404: _not_found, 405: _wrong_method, Exception: _broken},
     )
+    app.state.insight = insight
+    return app
 
 
 class _PackedPages:

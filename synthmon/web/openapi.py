@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.peers import MOST_GOOD
 from synthmon.web.api import ENDPOINTS, MOST_RUNS, PREFIX, Endpoint
 from synthmon.web.standing import State
 
@@ -71,6 +72,7 @@ _QUERY_SCHEMAS: Mapping[str, Any] = {
     "outcome": {"type": "array", "items": {"type": "string", "enum": list(Outcome)}},
     "limit": {"type": "integer", "minimum": 1, "maximum": MOST_RUNS},
     "before": _INSTANT,
+    "good": {"type": "integer", "minimum": 1, "maximum": MOST_GOOD},
     "state": {"type": "string", "enum": list(State)},
 }
 
@@ -113,7 +115,42 @@ def _schemas() -> Mapping[str, Any]:
         "version": _TEXT,
         "replay_of": _MAYBE,
         **dict.fromkeys(("steps", "verify", "clauses", "timeline", "undo", "debts"), _list(_OBJECT)),
+        "notes": _list(_TEXT),
+        "evidence_forgotten": _BOOL,
         **dict.fromkeys(("vars", "identity"), _OBJECT),
+    }
+    difference = {
+        **dict.fromkeys(("turn", "said"), _TEXT),
+        "names": _list(_TEXT),
+        "at_ms": _NUMBER,
+        **dict.fromkeys(("good_with", "good"), _INTEGER),
+        "predicate": _MAYBE,
+    }
+    comparison = {
+        **dict.fromkeys(("run", "of"), _TEXT),
+        "good": _INTEGER,
+        "first": {"anyOf": [_ref("Difference"), {"type": "null"}]},
+        "differences": _list(_ref("Difference")),
+        "spent": _list(_OBJECT),
+    }
+    suspect = {
+        **dict.fromkeys(("predicate", "said"), _TEXT),
+        **dict.fromkeys(("bad_with", "bad", "good_with", "good"), _INTEGER),
+        **dict.fromkeys(("ochiai", "increase"), _NUMBER),
+    }
+    suspects = {
+        **dict.fromkeys(("journey", "of", "said"), _TEXT),
+        **dict.fromkeys(("good", "bad"), _INTEGER),
+        "enough": _BOOL,
+        "suspects": _list(_ref("Suspect")),
+    }
+    investigation = {
+        "run": _ref("RunSummary"),
+        "verdict": _TEXT,
+        **dict.fromkeys(("notes", "next"), _list(_TEXT)),
+        **dict.fromkeys(("clauses", "story"), _list(_OBJECT)),
+        "comparison": _ref("Comparison"),
+        "suspects": _ref("Suspects"),
     }
     problem = {
         **dict.fromkeys(("file", "path", "level", "code", "fault", "remedy"), _TEXT),
@@ -122,6 +159,11 @@ def _schemas() -> Mapping[str, Any]:
     return {
         "RunSummary": _object(summary),
         "Run": _object(summary | run),
+        "Difference": _object(difference),
+        "Comparison": _object(comparison),
+        "Suspect": _object(suspect),
+        "Suspects": _object(suspects),
+        "Investigation": _object(investigation),
         "Runs": _object({"runs": _list(_ref("RunSummary")), "next": _MAYBE_INSTANT}),
         "JourneySummary": _object(journey),
         "Journey": _object(journey | detail),

@@ -15,20 +15,26 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from synthmon.core.debt_budget import DebtBudget
+from synthmon.core.investigation import Investigation
 from synthmon.core.journey import Journey
+from synthmon.core.peers import BAD
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Monitor
+from synthmon.core.story import Line
 from synthmon.core.timeline import timeline
 from synthmon.web import shapes, words
 from synthmon.web.answers import Html
 from synthmon.web.chart import chart
+from synthmon.web.insight import Crowded, Insight, skew_of
 from synthmon.web.standing import Standing, State, standing, state_of
 from synthmon.web.strip import LENGTH, strip
 from synthmon.web.waterfall import attempt_bars, waterfall
 
 ROWS = 60
 MOST_DEBTS = 200
+REPLAYS_AMONG = 200  # of the newest runs of a journey, those that replay a run are linked on its page
 MOST_MOMENTS = 500
+MOST_SUSPECTS = 20
 TILES = 600
 
 Now = Callable[[], datetime]
@@ -42,14 +48,18 @@ class Pages:
     now: Now
     version: str
     templates: jinja2.Environment
+    insight: Insight
 
     def routes(self) -> list[BaseRoute]:
         """Where the pages are."""
         return [
             Route("/", self.index),
             Route("/journeys/{name:path}", self.journey),
+            Route("/suspects/{name:path}", self.suspects),
+            Route("/runs/{id}/investigation", self.investigation),
             Route("/runs/{id}", self.run),
             Route("/debts", self.debts),
+            Route("/shots/{name}", self.shot),
         ]
 
     async def index(self, request: Request) -> Response:
@@ -94,14 +104,37 @@ class Pages:
             records=records,
             chart=chart(records, promised_ms),
             schedule=shapes.schedule(status.journey),
+            failing=sum(record.outcome in BAD for record in records),
+        )
+
+    async def suspects(self, request: Request) -> Response:
+        """What goes along with the failures of a journey."""
+        name = request.path_params["name"]
+        status = self.monitor.journey(name)
+        if status is None:
+            return await self._missing("No such journey", "It is not loaded. A file with problems loads nothing.")
+        try:
+            found = await self.insight.rank(name, status.journey.digest, skew_of(self.monitor, name))
+        except Crowded as crowded:
+            return await self._missing("Busy", str(crowded), watch=True, status_code=503)
+        return await self._page("suspects.html", journey=status.journey, found=found, most=MOST_SUSPECTS)
+
+    async def investigation(self, request: Request) -> Response:
+        """One run, looked into."""
+        record = await self._record(request)
+        if record is None:
+            return await self._missing("No such run", "It is still going, or it is not kept any more.", watch=True)
+        try:
+            found = await self.insight.investigate(record, skew_s=skew_of(self.monitor, record.journey))
+        except Crowded as crowded:
+            return await self._missing("Busy", str(crowded), watch=True, status_code=503)
+        return await self._page(
+            "investigation.html", record=record, found=found, lines=lines_of(found), most=MOST_SUSPECTS
         )
 
     async def run(self, request: Request) -> Response:
         """One run, whole."""
-        try:
-            record = await self.monitor.history.run(request.path_params["id"])
-        except LookupError:
-            record = None
+        record = await self._record(request)
         if record is None:
             return await self._missing("No such run", "It is still going, or it is not kept any more.", watch=True)
         return await self._page(
@@ -112,7 +145,15 @@ class Pages:
             moments=timeline(record)[:MOST_MOMENTS] if record.evidence else (),
             attempt_bars=attempt_bars,
             labels=_run_labels(record),
+            replays=await self._replays(record),
         )
+
+    async def shot(self, request: Request) -> Response:
+        """A picture of a page that a run kept."""
+        found = await self.monitor.picture(request.path_params["name"])
+        if found is None:
+            return await self._missing("No such picture", "It is not kept any more.")
+        return Response(found, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
     async def debts(self, request: Request) -> Response:
         """What runs left behind, the oldest first, and what a person would do about it."""
@@ -121,6 +162,17 @@ class Pages:
         return await self._page(
             "debts.html", debts=debts[:MOST_DEBTS], total=len(debts), budget=budget, too_many=too_many(budget)
         )
+
+    async def _replays(self, record: Record) -> Sequence[Record]:
+        """The runs that are replays of it, among the newest of its journey."""
+        newest = await self.monitor.history.recent(record.journey, limit=REPLAYS_AMONG) if record.run_id else ()
+        return [replay for replay in newest if replay.replay_of == record.run_id]
+
+    async def _record(self, request: Request) -> Record | None:
+        try:
+            return await self.monitor.history.run(request.path_params["id"])
+        except LookupError:
+            return None
 
     async def _groups(
         self, sought: str, only: str
@@ -140,8 +192,8 @@ class Pages:
         fitting = [(state, members) for state, members in groups.items() if members]
         return fitting, sum(len(members) for _, members in fitting), counts
 
-    async def _missing(self, title: str, detail: str, watch: bool = False) -> Response:
-        return await self._page("missing.html", 404, title=title, detail=detail, watch=watch)
+    async def _missing(self, title: str, detail: str, watch: bool = False, status_code: int = 404) -> Response:
+        return await self._page("missing.html", status_code, title=title, detail=detail, watch=watch)
 
     async def _page(self, template: str, status_code: int = 200, **names: Any) -> Response:
         drawn = self.templates.get_template(template)
@@ -168,10 +220,15 @@ def templates() -> jinja2.Environment:
         "since": lambda text, now: words.ago(datetime.fromisoformat(text), now),
         "age": words.age,
         "strip": strip,
-        "path": lambda text: quote(str(text), safe="/"),
+        "path": lambda text: quote(str(text), safe="/", errors="replace"),
     }
     env.globals |= {"strip_length": LENGTH}
     return env
+
+
+def lines_of(found: Investigation) -> Sequence[tuple[str, Line]]:
+    """The lines of a story, each with its form."""
+    return [(type(line).__name__.lower(), line) for line in found.lines[:MOST_MOMENTS]]
 
 
 def too_many(budget: DebtBudget) -> Sequence[str]:
@@ -231,7 +288,7 @@ def _run_labels(record: Record) -> list[tuple[str, str]]:
         ("Outcome latency", words.duration(record.outcome_ms)),
         ("Took", words.duration(record.took_ms)),
         ("Location", record.location),
-        ("Cause", record.cause if not record.replay_of else f"{record.cause} of {record.replay_of}"),
+        ("Cause", record.cause),
         ("Booked on", record.system),
         ("Version", record.version[:12]),
     ]

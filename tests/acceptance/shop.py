@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,25 +18,29 @@ CLOSES_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class OpenShop:
-    """Where a shop is: its gateway, its NATS server, and the folder of its logs."""
+    """Where a shop is: its gateway, its NATS server, its mailbox, the folder of its logs."""
 
     url: str
     bus: str
+    mail: str
     logs: str
+    hooks: str  # where it sends its spans, and a daemon is to listen
 
 
 @contextmanager
 def open_shop(folder: Path) -> Iterator[OpenShop]:
     """A shop on free ports, with its logs in `folder`."""
-    command = [sys.executable, "-m", "synthmon.demo", "--port", "0", "--dir", str(folder)]
+    with socket.create_server(("127.0.0.1", 0)) as found:  # the shop is there before the daemon that hears its spans
+        hooks = f"127.0.0.1:{found.getsockname()[1]}"
+    command = [sys.executable, "-m", "synthmon.demo", "--port", "0", "--dir", str(folder), "--otlp", f"http://{hooks}"]
     with (folder.parent / f"{folder.name}.log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
-        found = re.search(r"open at (http://\S+) \(bus: (\S+), logs: (.+)\)\.", said)
-        assert found is not None, said
-        yield OpenShop(found[1], found[2], found[3])
+        opened = re.search(r"open at (http://\S+) \(bus: (\S+), mail: (\S+), logs: (.+)\)\.", said)
+        assert opened is not None, said
+        yield OpenShop(opened[1], opened[2], opened[3], opened[4], hooks)
     finally:
         process.terminate()
         try:
@@ -67,8 +72,11 @@ def _aimed_at(shop: OpenShop, settings: str) -> str:
     there = {
         "http://127.0.0.1:9870": shop.url,
         "nats://127.0.0.1:9872": shop.bus,
+        "imap://127.0.0.1:9873": shop.mail,
         "shop/logs/*.jsonl": f"{shop.logs}/*.jsonl",
-        "127.0.0.1:9881": "127.0.0.1:0",
+        "sqlite:///shop/books.db": f"sqlite:///{Path(shop.logs).parent}/books.db",
+        "file:shop/mail.password": f"file:{Path(shop.logs).parent}/mail.password",
+        "127.0.0.1:9881": shop.hooks,
     }
     for shipped, here in there.items():
         assert shipped in settings, f"{shipped} is not in the shipped settings"

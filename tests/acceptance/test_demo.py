@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from synthmon.cli.demo import HOOKS, LISTEN, NATS_PORT, SHOP_PORT
+from synthmon.cli.demo import HOOKS, IMAP_PORT, LISTEN, NATS_PORT, SHOP_PORT
 from synthmon.demo.client import break_fault, mend
 from synthmon.demo.faults import FAULTS
 from synthmon.language.load import load
@@ -29,11 +29,13 @@ from tests.acceptance.daemon import DaemonProcess, wait_for
 from tests.acceptance.shop import SHIPPED as PROBES
 from tests.acceptance.shop import lay_out_shipped, open_shop
 
-TOLD = frozenset({"order-sequence", "order-messages", "order-callback"})
-"""Those that ask the shop nothing: they are told by its logs, its messages and its calls."""
+TRACED = frozenset({"order-messages", "order-callback", "order-mail", "order-trace"})
+"""Those that are told by its messages, its calls, its mails and its spans, and by the id in them."""
+TOLD = TRACED | {"order-sequence"}
+"""Those that ask the shop nothing: its logs too."""
 SHIPPED = frozenset({"correlation", "order-confirmation-mail", "order-deletion", "order-shipment"})
 """Those that wait for what comes last of all."""
-BOOKED = SHIPPED | TOLD | {"order-to-ledger"}
+BOOKED = SHIPPED | TOLD | {"order-to-ledger", "order-books"}
 PAID = frozenset({"payment-integrity", "checkout-under-load"})
 
 
@@ -58,7 +60,13 @@ EFFECTS = {
         "booked",
         "body.count == 1",
         "body.count is 0",
-        also={"order-sequence": ("lost", "booked"), "order-messages": ("lost", "paid: ")},
+        also={
+            "order-sequence": ("lost", "booked"),
+            "order-messages": ("lost", "paid: "),
+            "order-books": ("lost", "count is 0"),
+            "order-mail": ("lost", "mailed: "),
+            "order-trace": ("lost", "booked"),
+        },
     ),
     "duplicate-event": Effect(
         BOOKED,
@@ -70,6 +78,9 @@ EFFECTS = {
             "order-sequence": ("duplicate", " happened 2 times"),
             "order-messages": ("duplicate", "paid: "),
             "order-callback": ("duplicate", "on_its_way: "),
+            "order-books": ("lost", "count is 2"),
+            "order-mail": ("duplicate", "mailed: "),
+            "order-trace": ("duplicate", " happened 2 times"),
         },
     ),
     "swap-order": Effect(
@@ -89,11 +100,12 @@ EFFECTS = {
         may=BOOKED | PAID,
     ),
     "lose-correlation": Effect(
-        SHIPPED | {"order-messages", "order-callback"},
+        SHIPPED | TRACED,
         "correlation",
         "labelled",
         "body.shipments.map(s, s.correlationId) == [run.id]",
         'is [""]',
+        also={"order-trace": ("lost", "shipped"), "order-mail": ("expectation", "x-correlation-id")},
     ),
     "error-body": Effect(
         PAID,
@@ -115,7 +127,12 @@ EFFECTS = {
         "shipped",
         'body.status == "shipped"',
         'body.status is "booked"',
-        also={"order-sequence": ("lost", "happens: shipped"), "order-callback": ("lost", "on_its_way: ")},
+        also={
+            "order-sequence": ("lost", "happens: shipped"),
+            "order-callback": ("lost", "on_its_way: "),
+            "order-mail": ("lost", "mailed: "),
+            "order-trace": ("lost", "shipped"),
+        },
     ),
 }
 
@@ -161,7 +178,7 @@ def test_all_shipped_journeys_pass_against_a_whole_shop(watched: Watched) -> Non
     watched.until_green(datetime(2000, 1, 1, tzinfo=UTC))
 
     outcomes = watched.outcomes_since(datetime(2000, 1, 1, tzinfo=UTC))
-    assert len(outcomes) == 13
+    assert len(outcomes) == 16
     assert {outcome for told in outcomes.values() for outcome in told} <= {"passed", "flaky"}
     for name in watched.journeys:
         assert watched.daemon.metric("synthmon_runs_total", journey=name, outcome="passed") >= 1
@@ -177,7 +194,7 @@ def test_a_fault_turns_its_journeys_red_with_the_reason_and_no_others_until_it_i
         name: daemon.metric("synthmon_runs_total", journey=name, outcome="failed") for name in watched.journeys
     }
 
-    break_fault(watched.shop, fault)
+    break_fault(watched.shop, fault, 1.0)
     broken = datetime.now(UTC)
     try:
         wait_for(
@@ -247,7 +264,7 @@ def the_ports_of_the_demo() -> Iterator[None]:
     """The demo has fixed ports: one at a time on a machine, and not beside somebody's own demo."""
     with (Path(tempfile.gettempdir()) / "synthmon-demo-test.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        taken = [port for port in (SHOP_PORT, NATS_PORT, *map(_port_of, (LISTEN, HOOKS))) if _is_taken(port)]
+        taken = [port for port in (SHOP_PORT, NATS_PORT, IMAP_PORT, *map(_port_of, (LISTEN, HOOKS))) if _is_taken(port)]
         if taken:
             pytest.skip(f"ports {taken} of the demo are in use here: stop what listens there")
         yield

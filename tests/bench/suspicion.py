@@ -4,7 +4,8 @@ Six functions hear of one order: A, B and C of the order itself, D of what A did
 1.5 % of its events, does 2 % twice, and loses 1 % of its records. A run fails if and only if C is done before B, which
 three of a hundred runs are. No function fails more often than another, so error rates name nobody; the product's own
 `suspects` is asked after every failing run. With `--offset-ms` each function's clock is off by a normal deviate, and
-orders are told by the bounds that `core.clocks` learnt from causes (or not at all, with `--trusting`).
+orders are told by the bounds that `core.offsets` learnt from the runs so far (not at all, with `--trusting`): records
+are seen up to 250 ms after they were written, as by something that follows a log.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
-from synthmon.core.clocks import TRUSTED, Clocks, edges, learn
+from synthmon.core.clocks import TRUSTED
 from synthmon.core.evidence import Evidence
 from synthmon.core.happened import happened
+from synthmon.core.offsets import Offsets
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.predicates import parse
-from synthmon.core.run import Record
+from synthmon.core.run import Attempt, Record, StepRecord
+from synthmon.core.sightings import least
 from synthmon.core.suspects import suspects
 from tests.bench.figures import quantile
 
@@ -31,9 +34,12 @@ GUILTY = parse("C<B")
 CAUSE = {"A": "order", "B": "order", "C": "order", "D": "A", "E": "B", "F": "C"}
 RETRY, DUPLICATE, LOST = 0.015, 0.02, 0.01
 MOST_RUNS = 600
-HOLD_MS = 200.0
+HOLD_MS = 1500.0
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 BEGIN_NS = round(STARTED.timestamp() * 1e9)
+ORDERED = StepRecord(
+    "order", "http", "", Outcome.PASSED, attempts=(Attempt("order#1", "POST /orders → 202", -5.0, 5.0),)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +60,15 @@ def trial(seed: int, offset_ms: float = 0.0, *, trusting: bool = False, runs: in
     told = [happened(record) for record in records]
     first_since: int | None = None
     failing_then = failing = 0
+    offsets = Offsets()
     for count, record in enumerate(records, 1):
+        offsets.learn(least(record))
         if record.outcome is not Outcome.FAILED:
             continue
         failing += 1
         good = [seen for seen, one in zip(told[:count], records, strict=False) if one.outcome is Outcome.PASSED]
         bad = [seen for seen, one in zip(told[:count], records, strict=False) if one.outcome is Outcome.FAILED]
-        found = suspects(good, bad, clocks_of(records[:count], offset_ms, trusting))
+        found = suspects(good, bad, TRUSTED if trusting or not offset_ms else offsets.clocks)
         if found and found[0].predicate == GUILTY:
             if first_since is None:
                 first_since, failing_then = count, failing
@@ -69,32 +77,25 @@ def trial(seed: int, offset_ms: float = 0.0, *, trusting: bool = False, runs: in
     return Trial(first_since, failing_then, refused(records))
 
 
-def clocks_of(records: Sequence[Record], offset_ms: float, trusting: bool) -> Clocks:
-    """What is known of the clocks after these runs."""
-    if not offset_ms or trusting:
-        return TRUSTED
-    return learn([edge for record in records[-200:] for edge in edges(record.evidence)], round(offset_ms * 4e6))
-
-
 def run(dice: random.Random, offsets_ns: Mapping[str, int], hold_ms: float = 0.0) -> Record:
     """One run; with `hold_ms` each function is held for a random time up to that."""
     done_ms: dict[str, float] = {"order": 0.0}
     records: list[Evidence] = [Evidence("logs", "order", BEGIN_NS, clock="gateway", id="order")]
     for name, cause in CAUSE.items():
-        wait_ms = 5 + dice.expovariate(1 / 5) + (dice.uniform(0, hold_ms) if hold_ms else 0)
-        work_ms = {"B": 20.0, "C": 55.0}.get(name, 30.0) * dice.lognormvariate(0, 0.33)
+        wait_ms = 5 + dice.expovariate(1 / 20) + (dice.uniform(0, hold_ms) if hold_ms else 0)
+        work_ms = {"B": 200.0, "C": 515.0}.get(name, 300.0) * dice.lognormvariate(0, 0.33)
         tries = 2 if dice.random() < RETRY else 1
         begin_ms = done_ms[cause] + wait_ms
-        done_ms[name] = begin_ms + work_ms + (50 if tries > 1 else 0)
+        done_ms[name] = begin_ms + work_ms + (200 if tries > 1 else 0)
         ids = [f"{name}1", *([f"{name}2"] if dice.random() < DUPLICATE else [])]
         for number, id in enumerate(ids):
-            end_ms = done_ms[name] + 80 * number
+            end_ms = done_ms[name] + 300 * number
             at_ns = BEGIN_NS + round(end_ms * 1e6) + offsets_ns[name]
             for attempt in range(1, tries + 1):
                 if dice.random() < LOST:
                     continue
                 status = "ok" if attempt == tries else "retry"
-                shown_ns = at_ns - (tries - attempt) * 50_000_000
+                shown_ns = at_ns - (tries - attempt) * 200_000_000
                 records.append(
                     Evidence(
                         "logs",
@@ -107,11 +108,21 @@ def run(dice: random.Random, offsets_ns: Mapping[str, int], hold_ms: float = 0.0
                         clock=name,
                         id=id,
                         causes=("order",) if cause == "order" else (f"{cause}1",),
+                        received_ns=BEGIN_NS + round((end_ms + dice.uniform(1, 250)) * 1e6),
                     )
                 )
     outcome = Outcome.FAILED if done_ms["C"] < done_ms["B"] else Outcome.PASSED
     records.sort(key=lambda record: record.at_ns)
-    return Record("sim", STARTED, outcome, Reason.NONE, run_id="0" * 32, started=STARTED, evidence=tuple(records))
+    return Record(
+        "sim",
+        STARTED,
+        outcome,
+        Reason.NONE,
+        run_id="0" * 32,
+        started=STARTED,
+        steps=(ORDERED,),
+        evidence=tuple(records),
+    )
 
 
 def refused(records: Sequence[Record]) -> Mapping[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,8 +13,10 @@ from synthmon.core.evidence import MOST_RECORDS, Blind, Evidence, Report, Waterm
 from synthmon.core.journey import Journey, Promises
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
+from synthmon.core.secrets import Vault
 from synthmon.core.sources import Source
 from synthmon.core.timeline import timeline
+from synthmon.core.verdict import redacted
 from tests.core.scripted import PLACE, START, Answer, World, journey, step
 
 BEGIN_NS = int(START.timestamp() * 1e9)
@@ -61,7 +64,8 @@ def test_an_event_that_never_comes_fails_when_the_source_has_told_that_far() -> 
     _, record = run(promising(clause(Word.HAPPENS, "posted")), marks(20))
 
     assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.LOST)
-    assert "verify: happens: posted: posted did not happen by" in record.message
+    place = record.clauses[0].place
+    assert record.message.startswith(f"verify: {place}  happens: posted: posted did not happen by")
     assert record.took_ms == pytest.approx(6500, abs=600)  # 5 s after the last step, and the lag
 
 
@@ -176,3 +180,34 @@ def test_a_signal_while_it_waits_interrupts_the_run() -> None:
     _, record = run(promising(clause(Word.HAPPENS, "posted")), marks(20), term_s=2.0)
 
     assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.INTERRUPTED)
+
+
+def test_a_run_that_failed_looks_on_for_as_long_as_its_sources_lag() -> None:
+    late = [seen("publish", 0.2, told_s=0.3), seen("posted", 0.1, told_s=0.9), seen("posted", 3.0, told_s=3.3)]
+    world = World(lambda request, now_s, act: Answer(500), reports=lambda source: late)
+
+    record = world.record(promising(clause(Word.HAPPENS, "posted")))
+
+    assert (record.outcome, record.step) == (Outcome.FAILED, "order")
+    assert [e.step for e in record.evidence] == ["posted", "publish"]
+    assert record.took_ms < 1500
+
+
+def test_looking_on_ends_before_the_deadline() -> None:
+    slow = [seen("publish", 0.2, told_s=0.3)]
+    world = World(lambda request, now_s, act: Answer(500), reports=lambda source: slow)
+
+    record = world.record(promising(clause(Word.HAPPENS, "posted"), deadline_s=0.6))
+
+    assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.EXPECTATION)
+    assert [e.step for e in record.evidence] == ["publish"]
+
+
+def test_a_secret_in_evidence_is_redacted_even_if_it_stands_nowhere_else() -> None:
+    _, record = run(promising(clause(Word.HAPPENS, "posted")), [seen("posted", 0.4)])
+    leaking = replace(record.evidence[0], attrs={"text": "token s3cr3t-value-123"})
+    vault = Vault({"token": "s3cr3t-value-123"})
+
+    kept = redacted(replace(record, evidence=(leaking,)), vault)
+
+    assert kept.evidence[0].attrs == {"text": "token •••"}

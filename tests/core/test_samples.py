@@ -7,13 +7,17 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
+import pytest
+
 from synthmon.core import families as of
+from synthmon.core.clauses import Clause, Word
 from synthmon.core.door import Timing
 from synthmon.core.expressions import Compiler
-from synthmon.core.journey import Cron, Slo, Step
+from synthmon.core.journey import Cron, Promises, Slo, Step
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.run import Attempt
+from synthmon.core.run import ODD_ORDER, Attempt, ClauseRecord
 from synthmon.core.samples import MOST_SERIES, Add, Detail, Observe, Put, after, constants, series, starts
+from synthmon.core.sources import Source
 from tests.metrics.some import NOON, PLACE, a_journey, a_record
 
 
@@ -129,13 +133,16 @@ def test_a_gap_counts_every_slot_that_it_stands_for():
     assert after(gap, journey) == (Add(of.RUNS, ("missed",), 40), Add(of.REASONS, ("missed", "down"), 40))
 
 
-def test_a_run_by_hand_burns_no_promise():
+@pytest.mark.parametrize("cause", ["manual", "replay"])
+def test_a_run_by_hand_and_a_replay_burn_no_promise(cause):
     journey = a_journey()
+    broken = (ClauseRecord("once: posted", "p:1", "fail"),)
 
-    by_hand = {update.family for update in after(a_failed(journey, cause="manual"), journey)}
+    by_hand = {update.family for update in after(a_failed(journey, cause=cause, clauses=broken), journey)}
 
     assert of.RUNS in by_hand
-    assert by_hand.isdisjoint({of.BAD, of.FAILURES, of.STEP_FAILURES, of.CONSECUTIVE})
+    assert by_hand.isdisjoint({of.BAD, of.FAILURES, of.STEP_FAILURES, of.CONSECUTIVE, of.CLAUSES})
+    assert (of.LAST_RUN in by_hand) is (cause == "manual")  # a replay is no sign that the schedule goes on
 
 
 def test_what_was_measured_while_we_lagged_is_in_no_latency():
@@ -193,3 +200,24 @@ def test_the_first_certificate_to_expire_is_told_as_an_instant():
 
     assert abs(told.value - NOON.timestamp() - 9 * 86400) <= 100
     assert not the(after(plain, journey), of.TLS_EXPIRES)
+
+
+def test_every_clause_stands_at_zero_for_each_verdict_and_odd_orders_do_where_events_are_gathered():
+    clauses = (Clause(Word.ONCE, ("a",), PLACE), Clause(Word.BEFORE, ("a", "b"), PLACE, name="a first"))
+    promises = Promises((), clauses, (Source("logs", "jsonl", None),))
+    journey = replace(a_journey(), promises=promises)
+
+    begun = starts(journey)
+
+    assert [start.labels for start in begun if start.family is of.CLAUSES] == [
+        (text, verdict) for text in ("once: a", "a first") for verdict in ("pass", "fail", "unknown")
+    ]
+    assert [start.labels for start in begun if start.family is of.ODD] == [()]
+    assert not [start for start in starts(a_journey()) if start.family is of.ODD]
+
+
+def test_an_odd_run_counts_once_whatever_is_odd_in_it():
+    odd = replace(a_passed(a_journey()), notes=(f"{ODD_ORDER}b came before a", f"{ODD_ORDER}c came before a"))
+
+    assert the(after(odd, a_journey()), of.ODD) == [Add(of.ODD)]
+    assert not the(after(replace(odd, notes=("something else",)), a_journey()), of.ODD)

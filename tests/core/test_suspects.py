@@ -48,6 +48,16 @@ def test_equal_scores_go_to_the_larger_increase() -> None:
     assert any(suspect.predicate.text == "a<x" and suspect.ochiai == 1.0 for suspect in found)
 
 
+def test_of_orders_that_are_equal_the_one_comes_first_that_is_usually_far_apart() -> None:
+    good = [happened(run_of(at("profile", 10), at("welcome", 12), at("credits", 60)))] * 20
+    late = [happened(run_of(at("welcome", 12), at("credits", 60), at("profile", 200)))] * 2
+
+    found = suspects(good, late)
+
+    assert [suspect.predicate.text for suspect in found[:2]] == ["credits<profile", "welcome<profile"]
+    assert (found[0].ochiai, found[0].increase) == (found[1].ochiai, found[1].increase)
+
+
 def test_retries_duplicates_and_gaps_are_suspects_too() -> None:
     tried = run_of(at("a", 10), at("b", 20, status="retry"), at("b", 60, attempt=2), at("c", 80), at("c", 90, id="c2"))
 

@@ -108,7 +108,7 @@ def test_every_fault_has_a_look() -> None:
 async def test_a_fault_shows_while_it_is_on_and_at_no_other_time(name: str, shop: Shop, visitor: Visitor) -> None:
     assert not await SHOWS[name](visitor)
 
-    await shop.break_fault(name)
+    await shop.break_fault(name, rate=1.0)
     assert await SHOWS[name](visitor)
 
     await shop.mend(name)
@@ -116,7 +116,7 @@ async def test_a_fault_shows_while_it_is_on_and_at_no_other_time(name: str, shop
 
 
 async def test_no_function_reports_trouble_while_credits_and_profile_are_swapped(shop: Shop, visitor: Visitor) -> None:
-    await shop.break_fault("swap-order")
+    await shop.break_fault("swap-order", rate=1.0)
     await visitor.active(await visitor.sign_up(headers={"X-Correlation-ID": "swapped"}))
 
     steps = await visitor.steps("swapped")

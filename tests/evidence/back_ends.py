@@ -172,6 +172,7 @@ class Scenarios:
 
     word: ClassVar[str]
     keys: ClassVar[Mapping[str, Any]] = {}
+    known_by: ClassVar[str] = "`token`, or `user` and `password`"
 
     def answers(self, kept: list[Thing], **moods: bool) -> Answer:
         """As documented; `ignores_filter`: everything that it has, whatever was asked."""
@@ -229,7 +230,7 @@ class Scenarios:
     @pytest.mark.parametrize(
         ("status", "body", "words"),
         [
-            (401, {}, "answered HTTP 401: it does not let us in; check `token`, or `user` and `password`"),
+            (401, {}, "answered HTTP 401: it does not let us in; check {known_by}"),
             (403, b"<html>no</html>", "answered HTTP 403: it does not let us in"),
             (429, {}, "answered HTTP 429: it is asked more often than it allows"),
             (500, b"too many outstanding requests\n", "answered HTTP 500: too many outstanding requests"),
@@ -251,7 +252,7 @@ class Scenarios:
         ):
             await told.until(lambda: bool(told.blind))
 
-        assert words in told.blind[0]
+        assert words.format(known_by=self.known_by) in told.blind[0]
         assert not told.watermark_ns
 
     async def test_after_a_failure_it_looks_less_often_and_tells_everything_when_it_is_back(self) -> None:

@@ -32,7 +32,12 @@ class Lent:
         return time.time_ns()
 
     async def ask(
-        self, method: str, path: str, params: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer | Trouble:
         raise AssertionError("none of these sources speaks HTTP")
 

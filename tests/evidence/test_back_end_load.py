@@ -18,8 +18,16 @@ import pytest
 from synthmon.core.door import HttpAnswer, Timing
 from synthmon.core.evidence import MOST_RECORDS
 from synthmon.language.evidence import find_sources
-from tests.evidence import test_elasticsearch, test_jaeger, test_loki, test_tempo
-from tests.evidence.back_ends import Answer, Asked, Said, a_source, thing
+from tests.evidence import (
+    aws_back_ends,
+    test_cloudwatch,
+    test_elasticsearch,
+    test_jaeger,
+    test_loki,
+    test_tempo,
+    test_xray,
+)
+from tests.evidence.back_ends import PASSWORD, Answer, Asked, Said, a_source, thing
 from tests.evidence.lending import Heard, Lent, wanted
 
 RUN = wanted()
@@ -35,6 +43,14 @@ KINDS: Mapping[str, tuple[Mapping[str, Any], Answer]] = {
         {"services": ["ledger"]},
         test_jaeger.jaeger([test_jaeger.Kept(RUN.run_id, one.step, at_ns=one.at_ns) for one in THINGS]),
     ),
+    "cloudwatch": (
+        test_cloudwatch.KEYS,
+        test_cloudwatch.cloudwatch([test_cloudwatch.event(one) for one in THINGS]),
+    ),
+    "xray": (
+        aws_back_ends.KNOWN,
+        test_xray.xray([test_xray.Kept(RUN.run_id, one.step, one.at_ns) for one in THINGS]),
+    ),
 }
 
 
@@ -44,11 +60,23 @@ class Ready(Lent):
 
     answer: Answer = lambda asked: Said({})
 
-    async def ask(self, method: str, path: str, params: Mapping[str, str], body: bytes | None = None) -> HttpAnswer:
-        headers = {"content-type": "application/json"}
-        status, content = await asyncio.to_thread(self._made, Asked(method, path, dict(params), headers, body or b""))
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HttpAnswer:
+        sent = {"content-type": "application/json", "host": "127.0.0.1:9"} | {
+            name.lower(): value for name, value in (headers or {}).items()
+        }
+        status, content = await asyncio.to_thread(self._made, Asked(method, path, dict(params), sent, body or b""))
         await asyncio.sleep(0)
         return HttpAnswer(status, (), content, Timing())
+
+    def secret(self, name: str) -> str:
+        return PASSWORD if name in ("access_key", "secret_key") else ""
 
     def _made(self, asked: Asked) -> tuple[int, bytes]:
         said = self.answer(asked)

@@ -7,14 +7,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import boto3
 import nats as client
 import pytest
+from botocore.config import Config
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from synthmon.connections.nats import CONNECTION, NatsKeys, NatsLink
-from synthmon.evidence import amqp, kafka, nats, redis
+from synthmon.connections.sqs import CONNECTION as queue_service
+from synthmon.connections.sqs import SqsKeys
+from synthmon.evidence import amqp, kafka, nats, redis, sqs
 from synthmon.evidence.counting import CountSource
 from tests.evidence.lending import Lent, a_source, wanted, watching
+from tests.servers.moto import moto_server
 from tests.servers.nats import nats as server
 
 
@@ -88,10 +93,39 @@ async def test_while_the_broker_cannot_be_asked_nothing_is_claimed(tmp_path: Pat
             await heard.until_told("count")
 
 
+async def test_a_queue_of_sqs_is_counted_without_taking_hiding_or_touching_any(tmp_path: Path) -> None:
+    """What a consumer has in hand and what is delayed is in the queue as well."""
+    async with moto_server(tmp_path) as cloud:
+        keys = {"aws_access_key_id": "probe", "aws_secret_access_key": "probe", "region_name": "eu-west-1"}
+        queues = boto3.session.Session(**keys).client("sqs", endpoint_url=cloud.url, config=Config(proxies={}))
+        url = queues.create_queue(QueueName="billing-dlq", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
+        for delay_s in (0, 0, 900):
+            queues.send_message(QueueUrl=url, MessageBody="{}", DelaySeconds=delay_s)
+        about = {"QueueUrl": url, "MessageSystemAttributeNames": ["All"]}
+        (held,) = queues.receive_message(**about)["Messages"]
+        source = a_source(sqs.SOURCE, {"sqs": "bus", "queue": "billing-dlq"})
+        settings = SqsKeys(sqs=cloud.url, region="eu-west-1", access_key="env:A", secret_key="env:B")
+        link = await queue_service.open(settings, Outlet())
+        try:
+            async with watching(sqs.SOURCE, source, wanted(), Lent(link=link)) as heard:
+                await heard.until_told("count")
+                queues.delete_message(QueueUrl=url, ReceiptHandle=held["ReceiptHandle"])
+                await heard.until_told("count", "count")
+        finally:
+            await link.aclose()
+        (other,) = queues.receive_message(**about)["Messages"]
+        queues.close()
+
+    assert [record.attrs for record in heard.records] == [{"count": "3"}, {"count": "2"}]
+    assert heard.where == "billing-dlq on bus"
+    assert other["Attributes"]["ApproximateReceiveCount"] == "1"  # that was us, right now: nobody had it before
+
+
 @pytest.mark.parametrize(
     ("source", "keys", "at"),
     [
         (amqp.SOURCE, {"amqp": "bus", "queue": "billing.dlq"}, {"queue": "billing.dlq"}),
+        (sqs.SOURCE, {"sqs": "bus", "queue": "billing-dlq"}, {"queue": "billing-dlq"}),
         (kafka.SOURCE, {"kafka": "bus", "topic": "t", "group": "g"}, {"topic": "t", "group": "g"}),
         (redis.SOURCE, {"redis": "bus", "stream": "s"}, {"stream": "s"}),
         (redis.SOURCE, {"redis": "bus", "stream": "s", "group": "g"}, {"stream": "s", "group": "g"}),

@@ -11,6 +11,7 @@ from synthmon.core.functions import CATALOGUE
 from synthmon.language.codes import CODES
 from synthmon.language.connections import find_connections
 from synthmon.language.documents import read
+from synthmon.language.evidence import find_sources
 from synthmon.language.explain import PLACES, NoTopic, explain
 from synthmon.language.json_schema import json_schema, settings_json_schema
 from synthmon.language.kinds import find_kinds
@@ -73,6 +74,33 @@ def test_the_sample_of_every_connection_loads_and_its_manual_tells_its_keys(word
         assert load([], [tmp_path / "synthmon.yaml"], environ={}).errors == ()
     page = explain(word)
     assert all(name in page for name in kind.keys.model_json_schema()["properties"])
+
+
+@pytest.mark.parametrize("word", sorted(find_sources()))
+def test_every_source_has_a_manual_with_a_sample_that_loads(word: str, tmp_path: Path) -> None:
+    kind = find_sources()[word].kind
+    samples = re.findall(r"```yaml\n(.*?)```", kind.manual, re.DOTALL)
+
+    assert samples
+    for sample in samples:
+        (tmp_path / "synthmon.yaml").write_text(sample)
+        assert load([], [tmp_path / "synthmon.yaml"], environ={}).errors == ()
+    page = explain(word)
+    assert all(name in page for name in kind.keys.model_json_schema()["properties"])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"connections": {"bus": {"nats": "nats://h:4222", "colour": "red"}}},
+        {"connections": {"bus": {"nots": "nats://h:4222"}}},
+        {"connections": {"bus!": {"nats": "nats://h:4222"}}},
+        {"evidence": {"logs": {"jsonl": "a.jsonl", "lags": "1s"}}},
+    ],
+    ids=str,
+)
+def test_wrong_settings_do_not_fit_the_schema(settings: dict[str, Any]) -> None:
+    assert not Draft202012Validator(settings_json_schema()).is_valid(settings)
 
 
 def test_a_misspelt_topic_is_answered_with_what_was_meant() -> None:

@@ -132,6 +132,20 @@ def test_a_library_that_is_not_installed_is_told_at_load_with_the_command(tmp_pa
     assert (problem.code, problem.remedy) == ("missing-extra", "pip install 'synthmon[echo]'.")
 
 
+def test_a_program_that_is_not_installed_is_a_warning_for_a_probe_may_be_checked_elsewhere(tmp_path: Path) -> None:
+    class Starting(EchoKind):
+        programs = ("synthmon-no-such-program",)
+        program_at = "SYNTHMON_NO_SUCH_PROGRAM"
+
+    (tmp_path / "echo.yaml").write_text(JOURNEY.format(check='heard == "a"'))
+
+    loaded = load([tmp_path / "echo.yaml"], [SETTINGS], {**find_kinds(), **merge_kinds([Starting()])}, environ={})
+
+    (problem,) = loaded.problems
+    assert (problem.code, problem.level, len(loaded.journeys)) == ("missing-program", "warning", 1)
+    assert "install synthmon-no-such-program, or name it in SYNTHMON_NO_SUCH_PROGRAM" in problem.remedy
+
+
 def _load(folder: Path, text: str) -> Loaded:
     (folder / "echo.yaml").write_text(text)
     return load([folder / "echo.yaml"], [SETTINGS], {**find_kinds(), **merge_kinds([ECHO])}, environ={})

@@ -217,3 +217,22 @@ def test_a_thousand_alike_journeys_share_their_expressions(tmp_path: Path) -> No
 
 def _write(file: Path, text: str, name: str, path: str = "x") -> None:
     file.write_text(text.format(name=name, path=path))
+
+
+def test_clocks_that_somebody_vouches_for_and_evidence_that_is_to_be_kept_are_read(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        "evidence:\n"
+        "  one: {jsonl: a.jsonl, skew: 0s}\n"
+        "  other: {jsonl: b.jsonl}\n"
+        "  wrong: {jsonl: c.jsonl, skew: 0}\n"
+        "retention: {keep_evidence: 0}\n"
+    )
+
+    loaded = load([], [str(settings)], environ={})
+
+    sources = loaded.settings.evidence
+    assert [problem.code for problem in loaded.problems] == ["bad-duration"]
+    assert (sources["one"].skew_s, sources["one"].vouched) == (0.0, True)
+    assert (sources["other"].skew_s, sources["other"].vouched) == (0.01, False)
+    assert loaded.settings.keep_evidence == 0

@@ -21,6 +21,8 @@ ELSEWHERE = {
     "duplicate-journey": "test_load.py: needs two files",
     "budget-exceeded": "test_load.py: needs settings and journeys",
     "no-hooks": "tests/steps/test_hook.py: needs settings without `hooks`",
+    "broken-kind": "tests/plugins: needs a package that is broken",
+    "missing-program": "test_kinds.py: needs a program that is not there",
     "missing-extra": "test_kinds.py: needs a library that is not there",
     "yaml-too-large": "test_documents.py: needs a large file",
 }

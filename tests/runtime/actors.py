@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from synthmon.core.door import Door, Envelope, Trouble
@@ -58,6 +59,8 @@ class CallKind:
 
 class NoDoor:
     """These kinds go through no door."""
+
+    pictures: Mapping[str, bytes] = MappingProxyType({})
 
     async def http(self, request: Any, envelope: Envelope) -> Any:
         raise AssertionError("nothing goes out here")

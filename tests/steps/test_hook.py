@@ -289,7 +289,7 @@ async def test_two_runs_at_once_never_hear_each_others_calls(tmp_path: Path) -> 
         loaded = load([str(tmp_path / "one.yaml"), str(tmp_path / "two.yaml")], [str(tmp_path / "synthmon.yaml")])
         assert loaded.errors == ()
         records: asyncio.Queue[Record] = asyncio.Queue()
-        async with open_house("memory:") as house, open_hooks(loaded.settings, loaded.journeys) as hooks:
+        async with open_house("memory:") as house, open_hooks(loaded.settings, loaded.journeys) as (hooks, _):
             house.doors.hooks = hooks
             lent, _ = house.lend(loaded.settings)
             runner = Runner(lent, house.journal, house.history, house.clock, lambda r, _: records.put_nowait(r))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from synthmon.core.door import Timing
+from synthmon.core.evidence import Evidence
 from synthmon.core.intents import Claim, Entry, Intent, Opened, Settled
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, StepRecord
@@ -40,6 +41,26 @@ def a_record(number: int = 0, journey: str = "checkout", **others: Any) -> Recor
         "identity": {"email": "ada@example.com"},
     }
     return Record(journey, **(given | others))
+
+
+def some_evidence(count: int) -> tuple[Evidence, ...]:
+    """Records a millisecond apart, from three services."""
+    noon_ns = int(NOON.timestamp()) * 10**9
+    return tuple(
+        Evidence(
+            source="logs",
+            step=("order.placed", "order.charged", "order.sent")[n % 3],
+            at_ns=noon_ns + n * 1_000_000,
+            status="ok",
+            clock=("shop", "payments", "mailer")[n % 3],
+            id=f"event-{n}",
+            causes=(f"event-{n - 1}",),
+            attrs={"correlationId": run_id(n), "text": "é" * 20},
+            received_ns=noon_ns + n * 1_000_000 + 20_000_000,
+            matched_by="correlationId",
+        )
+        for n in range(count)
+    )
 
 
 def an_attempt() -> Attempt:

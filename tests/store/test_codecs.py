@@ -16,10 +16,11 @@ from synthmon.core.evidence import Evidence
 from synthmon.core.intents import Entry, Intent, Learned, Opened, Settled
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, CheckRecord, ClauseRecord, DebtRecord, Record, StepRecord
+from synthmon.store import evidence_codec
 from synthmon.store.journal_codec import entry_from, line_of
 from synthmon.store.nouns import from_microseconds, microseconds
 from synthmon.store.record_codec import detail_of, head_of, record_from
-from tests.store.samples import NOON, a_record, intent
+from tests.store.samples import NOON, a_record, intent, some_evidence
 
 _FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 _ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -47,6 +48,11 @@ _BY_TYPE = {
     "tuple[str, ...]": st.lists(_TEXTS, max_size=2).map(tuple),
     "tuple[tuple[str, str], ...]": st.lists(st.tuples(_TEXTS, _TEXTS), max_size=2).map(tuple),
 }
+
+
+def _there_and_back(evidence: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    document = b"".join(evidence_codec.written(evidence))
+    return tuple(record for some, _ in evidence_codec.opened(document) for record in some)
 
 
 def _any(noun: type[Any], **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -77,7 +83,9 @@ _ENTRIES = st.one_of(_any(Opened), _any(Intent), _any(Learned), _any(Settled))
 @settings(max_examples=150, deadline=None)
 @given(_RECORDS)
 def test_every_record_comes_back_as_it_was(record: Record) -> None:
-    assert record_from(head_of(record), detail_of(record)) == record
+    read = record_from(head_of(record), detail_of(record))
+
+    assert replace(read, evidence=_there_and_back(record.evidence)) == record
 
 
 @settings(max_examples=150, deadline=None)
@@ -103,6 +111,26 @@ def test_a_long_detail_is_squeezed_and_a_short_one_can_be_read_with_any_tool() -
     assert orjson.loads(detail_of(short) or b"")["steps"][0]["id"] == "order"
     assert len(detail_of(long) or b"") < len(orjson.dumps(long)) / 5
     assert record_from(head_of(long), detail_of(long)) == long
+
+
+def test_evidence_is_kept_however_much_it_is_and_read_in_pieces() -> None:
+    few, many = some_evidence(3), some_evidence(2000)
+    squeezed = b"".join(evidence_codec.written(many))
+
+    pieces = [len(some) for some, _ in evidence_codec.opened(squeezed)]
+
+    assert orjson.loads(b"".join(evidence_codec.written(few)).splitlines()[0])["step"] == "order.placed"
+    assert _there_and_back(few) == few
+    assert _there_and_back(many) == many
+    assert max(pieces) <= evidence_codec.RECORDS_AT_ONCE
+    assert sum(size for _, size in evidence_codec.opened(squeezed)) > 5 * len(squeezed)
+
+
+def test_evidence_that_an_older_version_kept_among_the_steps_is_read() -> None:
+    record = a_record(evidence=some_evidence(3))
+    older = orjson.dumps({"steps": record.steps, "verify": record.verify, "evidence": record.evidence})
+
+    assert record_from(head_of(record), older) == record
 
 
 def test_keys_of_a_newer_version_are_passed_over_and_missing_ones_have_their_defaults() -> None:
@@ -148,6 +176,10 @@ def test_a_damaged_document_is_said() -> None:
         record_from(head_of(a_record()), b"\x78\x01garbage")
     with pytest.raises(ValueError, match="stored Record cannot be read"):
         record_from("{}")
+    squeezed = b"".join(evidence_codec.written(some_evidence(100)))
+    for damaged in (b"\x78\x01garbage", squeezed[: len(squeezed) // 2], b'{"source": "logs"'):
+        with pytest.raises(ValueError, match="evidence of a stored record is damaged"):
+            list(evidence_codec.opened(damaged))
 
 
 def test_an_instant_without_a_time_zone_is_refused() -> None:

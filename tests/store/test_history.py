@@ -13,8 +13,11 @@ import pytest
 
 from synthmon.core.history import History
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.run import ClauseRecord
 from synthmon.store.open import open_history
-from tests.store.samples import a_record, run_id, slot
+from tests.store.samples import a_record, run_id, slot, some_evidence
+
+A_CLAUSE = ClauseRecord("happens order.placed", "checkout.yaml:9", "pass", "it happened", ("order.placed:1",))
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
@@ -212,3 +215,61 @@ async def test_slots_apart_by_a_microsecond_are_two(history: History) -> None:
     records = [a_record(0), a_record(slot=slot(0) + timedelta(microseconds=1))]
 
     assert len(await history.save(records)) == 2
+
+
+async def test_whole_runs_are_told_the_newest_first_and_can_be_narrowed_and_continued(history: History) -> None:
+    outcomes = (Outcome.PASSED, Outcome.FAILED)
+    runs = [
+        a_record(n, outcome=outcomes[n % 2], version=f"v{n // 6}", evidence=some_evidence(3), clauses=(A_CLAUSE,))
+        for n in range(10)
+    ]
+    without_run = a_record(20, outcome=Outcome.MISSED, steps=(), verify=(), run_id="")
+    await history.save([*runs, without_run, a_record(3, "signup")])
+
+    told = await history.told("checkout", limit=4)
+    failed = await history.told("checkout", (Outcome.FAILED,), limit=2)
+    more = await history.told("checkout", (Outcome.FAILED,), before=failed[-1].slot)
+    newer = await history.told("checkout", version="v1")
+
+    assert list(told) == runs[:5:-1]
+    assert list(failed) == [runs[9], runs[7]]
+    assert list(more) == [runs[5], runs[3], runs[1]]
+    assert list(newer) == runs[:5:-1]
+    assert list(await history.told("refund")) == []
+
+
+async def test_a_run_with_very_much_evidence_comes_back_whole(history: History) -> None:
+    record = a_record(evidence=some_evidence(5000))
+
+    await history.save([record])
+
+    assert await history.run(record.run_id) == record
+    assert list(await history.told("checkout")) == [record]
+
+
+async def test_of_good_runs_the_newest_keep_their_evidence_and_the_others_say_that_they_had_some(
+    history: History,
+) -> None:
+    runs = [a_record(n, location=place, evidence=some_evidence(2)) for n in range(6) for place in ("", "fra")]
+    runs = [replace(record, run_id=run_id(number)) for number, record in enumerate(runs)]
+    bad = a_record(0, "signup", outcome=Outcome.FAILED, evidence=some_evidence(2))
+    await history.save([*runs, bad, a_record(9, cause="manual", run_id=run_id(99))])
+
+    forgotten = await history.forget_evidence(keep=4)
+    again = await history.forget_evidence(keep=4)
+
+    old, new = await history.run(runs[3].run_id), await history.run(runs[4].run_id)
+    assert (forgotten, again) == (4, 0)
+    assert old == replace(runs[3], evidence=(), evidence_forgotten=True)
+    assert new == runs[4]
+    assert list(await history.told("signup")) == [bad]
+    without = await history.run(run_id(99))
+    assert without is not None
+    assert not without.evidence_forgotten
+
+
+async def test_good_runs_beyond_those_that_keep_evidence_fit_in_more_than_one_batch(history: History) -> None:
+    await history.save([a_record(number, evidence=some_evidence(1)) for number in range(1200)])
+
+    assert await history.forget_evidence(keep=100) == 1100
+    assert [bool(record.evidence) for record in await history.told("checkout", limit=101)] == [True] * 100 + [False]

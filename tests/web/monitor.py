@@ -30,6 +30,7 @@ class MemoryMonitor:
     reloads: int = 0
     history: MemoryHistory = field(default_factory=MemoryHistory)
     kept: dict[str, list[Record]] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
     async def keep(self, *records: Record) -> None:
         """Save records, oldest first."""
@@ -54,6 +55,9 @@ class MemoryMonitor:
 
     def resume(self, name: str | None) -> None:
         self.paused -= {journey.name for journey in self.loaded if name in (None, journey.name)}
+
+    async def picture(self, name: str) -> bytes | None:
+        return self.pictures.get(name)
 
     async def reload(self) -> Reloaded:
         self.reloads += 1

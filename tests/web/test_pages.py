@@ -224,6 +224,24 @@ async def test_a_failed_run_shows_what_was_expected_seen_and_left_behind():
     assert f'<code id="run-id">{RUN}</code>' in text
 
 
+async def test_a_picture_of_the_page_is_shown_where_one_is_kept():
+    monitor = MemoryMonitor()
+    record = a_failed_run(run_id="ab" * 16)
+    attempt = replace(record.steps[0].attempts[0], shot=f"{'ab' * 16}-1.png")
+    await monitor.keep(replace(record, steps=(replace(record.steps[0], attempts=(attempt,)),)))
+    monitor.pictures = {attempt.shot: b"\x89PNG"}
+    async with a_client(monitor) as client:
+        page = await client.get(f"/runs/{record.run_id}")
+        picture = await client.get(f"/shots/{attempt.shot}")
+        lost = await client.get("/shots/other.png")
+
+    assert f'src="/shots/{attempt.shot}"' in page.text
+    assert "img-src 'self'" in page.headers["content-security-policy"]
+    assert (picture.content, picture.headers["content-type"]) == (b"\x89PNG", "image/png")
+    assert picture.headers["x-content-type-options"] == "nosniff"
+    assert lost.status_code == 404
+
+
 async def test_open_debts_are_shown_with_what_a_person_would_do_and_that_nothing_is_created():
     async with a_client(await a_monitor()) as client:
         front, page = (await client.get("/")).text, (await client.get("/debts")).text
@@ -241,6 +259,21 @@ async def test_open_debts_are_shown_with_what_a_person_would_do_and_that_nothing
     ):
         assert told in page
     assert "Everything that runs created was taken back" in nothing
+
+
+async def test_notes_are_shown_and_that_evidence_is_no_longer_kept():
+    monitor = await a_monitor()
+    old = replace(
+        a_failed_run(run_id="cd" * 16, cause="manual"), notes=("odd order: b came before a",), evidence_forgotten=True
+    )
+    await monitor.keep(old)
+
+    async with a_client(monitor) as client:
+        page, told = (await client.get(f"/runs/{old.run_id}")).text, await client.get(f"/api/v1/runs/{old.run_id}")
+
+    assert "odd order: b came before a" in page
+    assert "Its evidence is no longer kept." in page
+    assert (told.json()["notes"], told.json()["evidence_forgotten"]) == (["odd order: b came before a"], True)
 
 
 async def test_a_run_that_is_not_there_is_looked_for_again():
@@ -321,3 +354,17 @@ def test_durations_are_said_as_people_say_them(ms, said):
 def test_instants_are_said_from_now():
     assert ago(NOON, NOON.replace(minute=3)) == "3 min ago"
     assert ago(NOON.replace(second=40), NOON) == "in 40 s"
+
+
+async def test_a_replay_and_its_original_link_to_each_other():
+    monitor = MemoryMonitor([a_journey("invoice-close")])
+    original, replay = a_failed_run(), a_failed_run(run_id="c" * 32, cause="replay", replay_of=RUN)
+    for run in (original, replay):
+        await monitor.keep(run)
+
+    async with a_client(monitor) as client:
+        of_original, of_replay = [(await client.get(f"/runs/{run}")).text for run in (RUN, "c" * 32)]
+
+    assert f'href="/runs/{"c" * 32}"' in of_original
+    assert f'A replay of run <a href="/runs/{RUN}">' in of_replay
+    assert "A replay of run" not in of_original

@@ -14,17 +14,20 @@ Headers = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Who asks: a run (32 hex digits, the W3C trace id), its journey, headers that the settings add."""
+    """Who asks: a run (32 hex digits, the W3C trace id), its journey, headers that the settings add, what is in the
+    baggage beside the marks (its members as they travel)."""
 
     run_id: str
     journey: str
     headers: Mapping[str, str]
+    more: str = ""
     agent: str = field(init=False)
     baggage: str = field(init=False)
 
     def __post_init__(self) -> None:
         name = quote(self.journey, safe="/")
         baggage = f"synthetic_request=true,synthmon.run={self.run_id},synthmon.journey={name}"
+        baggage = _joined(baggage, self.more, ",")
         object.__setattr__(self, "agent", f"synthmon/{__version__} (synthetic; {self.journey})")
         object.__setattr__(self, "baggage", baggage)
 

@@ -21,10 +21,10 @@ from synthmon.runtime.outbound.line import StreamLine
 from synthmon.runtime.outbound.names import LookUp, guarded
 from synthmon.runtime.outbound.opening import opened
 from synthmon.runtime.outbound.stamps import Stamps
+from synthmon.runtime.outbound.streams import open_streams
 from synthmon.runtime.outbound.timing import timing_of
 from synthmon.runtime.outbound.trouble import Scene, Unfit, classify
 from synthmon.runtime.outbound.trust import authorities_of
-from synthmon.runtime.wire.connect import NoneConnected, connect
 
 PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 SECURE = frozenset(("https", "wss", "tls"))
@@ -164,28 +164,10 @@ class Lines:
             way.ours_ns += time.monotonic_ns() - asked_ns
 
     async def _connected(self, at: _At, site: Site, way: _Way) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        stamps = way.stamps
-        stamps.began_ns, way.resolving = time.monotonic_ns(), True
-        addresses = await guarded(site.guard, self._look_up)(at.host, at.port)
-        stamps.resolved_ns = time.monotonic_ns()
-        stamps.address = addresses[0].host
-        try:
-            sock, address, stamps.connected_ns = await connect(addresses)
-        except NoneConnected as error:
-            stamps.address = error.address
-            raise (error.__cause__ or error) from error
-        stamps.address = address.host
-        try:
-            streams = await asyncio.open_connection(
-                sock=sock,
-                ssl=site.tls() if at.secure else None,
-                server_hostname=at.host.rstrip(".") if at.secure else None,
-                ssl_handshake_timeout=max(0.1, way.envelope.timeout_s) if at.secure else None,
-            )
-        except BaseException:
-            sock.close()
-            raise
-        stamps.secured_ns = time.monotonic_ns() if at.secure else 0
+        stamps, way.resolving = way.stamps, True
+        resolve = guarded(site.guard, self._look_up)
+        tls = site.tls if at.secure else None
+        streams = await open_streams(at.host, at.port, resolve, tls, way.envelope.timeout_s, stamps)
         stamps.sent_ns = stamps.secured_ns or stamps.connected_ns
         return streams
 

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
+from synthmon.core.browsing import Visit, Visited
 from synthmon.core.connections import Answers, Connection, ConnectionTrouble, Counts, Publishes
 from synthmon.core.door import (
     Dial,
@@ -43,6 +44,19 @@ _DEAF = Deaf()
 _FOREIGN = frozenset((Reason.BROKEN,))  # what `classify` says of an exception that it does not know
 
 
+class Visits(Protocol):
+    """Who opens pages (`runtime.browser.visits`)."""
+
+    @property
+    def pictures(self) -> Mapping[str, bytes]: ...
+
+    async def visit(self, visit: Visit, envelope: Envelope) -> Visited | Trouble: ...
+
+    def withdraw(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(slots=True)
 class _Way:
     """One act over a connection: when it began, and whether something of it may have left."""
@@ -55,8 +69,17 @@ class _Way:
 class RunDoor:
     """`core.door.Door` of one run. Made by `doors.Doors`."""
 
-    def __init__(self, http: HttpDoor, lines: Lines, links: Links, vault: Vault, hooks: Hooks = _DEAF) -> None:
+    def __init__(
+        self,
+        http: HttpDoor,
+        lines: Lines,
+        links: Links,
+        vault: Vault,
+        hooks: Hooks = _DEAF,
+        visits: Visits | None = None,
+    ) -> None:
         self._http, self._lines, self._links, self._vault, self._hooks = http, lines, links, vault, hooks
+        self._visits = visits
         self._withdrawn = False
 
     async def http(self, request: HttpRequest, envelope: Envelope) -> HttpAnswer | Trouble:
@@ -135,6 +158,16 @@ class RunDoor:
     async def dial(self, to: Dial, envelope: Envelope) -> Line | Trouble:
         return await self._lines.dial(to, envelope)
 
+    async def visit(self, visit: Visit, envelope: Envelope) -> Visited | Trouble:
+        if self._visits is None:
+            return Trouble(Reason.BROWSER, "no browser was lent to this door", sent=False)
+        return await self._visits.visit(visit, envelope)
+
+    @property
+    def pictures(self) -> Mapping[str, bytes]:
+        """Name → the picture of a page that was visited, as PNG."""
+        return self._visits.pictures if self._visits is not None else {}
+
     def marks(self, envelope: Envelope) -> tuple[tuple[str, str], ...]:
         return tuple(self._http.stamped((), envelope.key, self._http.propagates(envelope.system)))
 
@@ -148,8 +181,12 @@ class RunDoor:
         self._withdrawn = True
         self._http.withdraw()
         self._lines.withdraw()
+        if self._visits is not None:
+            self._visits.withdraw()
 
     async def aclose(self) -> None:
+        if self._visits is not None:
+            await self._visits.aclose()
         await self._lines.aclose()
         await self._http.aclose()
 

@@ -168,7 +168,8 @@ def _at(scene: Scene) -> str:
 
 def _tls_words(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not to be trusted: {error.verify_message}"
+        said = getattr(error, "verify_message", "") or error  # of a library's own subclass it may be missing
+        return f"its certificate is not to be trusted: {said}"
     return _TLS_WORDS.get(error.reason or "", re.sub(r"\s*\(_ssl\.c:\d+\)|^\[[^]]*\]\s*", "", str(error.args[-1])))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -96,7 +97,7 @@ async def run_all(faults: Sequence[Fault], journeys: Sequence[Journey], settings
 
 async def _run(fault: Fault, journeys: Sequence[Journey], settings: Settings) -> dict[str, tuple[Record, bool]]:
     """One try of each: its record, and whether it met the fault."""
-    async with running_shop(bus="nats", busy_rate=0) as shop:
+    async with running_shop(bus="nats", busy_rate=0, otlp=somewhere()) as shop:
         act = fault.make(await earlier_customer(shop.url))
         async with faulty(act, shop.url) as proxy:
             records = await run_each(hearing(shop, journeys), aimed_at(proxy.url, shop, settings))
@@ -104,16 +105,30 @@ async def _run(fault: Fault, journeys: Sequence[Journey], settings: Settings) ->
 
 
 def aimed_at(url: str, shop: Shop, settings: Settings) -> Settings:
-    """The settings with every system there and this shop's bus, and without limits: all journeys start at once."""
+    """The settings with every system there and this shop's bus, books and mails, and without limits: all journeys start
+    at once."""
     systems = {
         name: replace(system, base={"": url}, rate_per_s=None, concurrency=None)
         for name, system in settings.systems.items()
     }
+    there = {"nats": shop.nats_url, "sql": f"sqlite:///{shop.books}", "imap": shop.mail_url}
+    secret = {"imap": {"password": f"file:{shop.mail_password}"}}
     connections = {
-        name: replace(one, keys=one.keys.model_copy(update={"nats": shop.nats_url}))
+        name: replace(
+            one,
+            keys=one.keys.model_copy(update={one.word: there[one.word]}),
+            references=secret.get(one.word, one.references),
+        )
         for name, one in settings.connections.items()
     }
-    return replace(settings, systems=systems, connections=connections, hooks=Inbound("127.0.0.1:0"))
+    hooks = Inbound(shop.otlp.removeprefix("http://") or "127.0.0.1:0")
+    return replace(settings, systems=systems, connections=connections, hooks=hooks)
+
+
+def somewhere() -> str:
+    """Where a shop may send its spans: the run listens there afterwards."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return f"http://127.0.0.1:{found.getsockname()[1]}"
 
 
 def hearing(shop: Shop, journeys: Sequence[Journey]) -> list[Journey]:
@@ -123,8 +138,13 @@ def hearing(shop: Shop, journeys: Sequence[Journey]) -> list[Journey]:
 
 def _heard(shop: Shop, promises: Promises) -> Promises:
     logs = {"jsonl": f"{shop.logs}/*.jsonl"}
-    sources = tuple(replace(one, keys=one.keys.model_copy(update=logs)) for one in promises.sources)
-    return replace(promises, sources=sources)
+    return replace(
+        promises,
+        sources=tuple(
+            replace(one, keys=one.keys.model_copy(update=logs)) if one.word == "jsonl" else one
+            for one in promises.sources
+        ),
+    )
 
 
 async def run_each(journeys: Sequence[Journey], settings: Settings) -> list[Record]:
@@ -132,7 +152,7 @@ async def run_each(journeys: Sequence[Journey], settings: Settings) -> list[Reco
     records: asyncio.Queue[Record] = asyncio.Queue()
     async with AsyncExitStack() as stack:
         house = await stack.enter_async_context(open_house("memory:"))
-        house.doors.hooks = await stack.enter_async_context(open_hooks(settings, journeys))
+        house.doors.hooks, house.doors.otlp = await stack.enter_async_context(open_hooks(settings, journeys))
         lent, _ = house.lend(settings)
         runner = Runner(lent, house.journal, house.history, house.clock, lambda record, _: records.put_nowait(record))
         for journey in journeys:

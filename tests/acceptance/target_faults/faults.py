@@ -12,10 +12,13 @@ from tests.acceptance.target_faults.proxy import Act
 ALL = frozenset(
     "checkout-under-load correlation order-confirmation-mail order-deletion order-shipment order-to-ledger "
     "payment-integrity signup-onboarding stock-freshness "
-    "order-sequence order-messages order-callback signup-sequence".split()
+    "order-sequence order-messages order-callback order-books order-mail order-trace signup-sequence".split()
 )
 ORDERS = ALL - {"signup-onboarding", "signup-sequence"}
-READS = ALL - {"order-sequence", "order-messages", "order-callback", "signup-sequence"}  # the others ask nothing
+TOLD = frozenset(
+    "order-sequence order-messages order-callback order-books order-mail order-trace signup-sequence".split()
+)
+READS = ALL - TOLD  # those ask the shop nothing by HTTP
 AMOUNTS = READS - {"correlation", "stock-freshness"}  # they read an amount of something that was done
 READ_LISTS = READS - {"stock-freshness"}  # they read a list by reference, address or correlation id
 

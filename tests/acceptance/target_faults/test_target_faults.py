@@ -52,7 +52,7 @@ def test_there_are_thirty_three_faults_and_one_that_is_none() -> None:
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.equivalent], ids=lambda fault: fault.name)
 async def test_a_fault_that_harms_nobody_leaves_everyone_green(fault: Fault, tmp_path: Path) -> None:
     journeys, settings = shipped(tmp_path)
-    async with running_shop(bus="nats", busy_rate=0) as shop:
+    async with running_shop(bus="nats", busy_rate=0, otlp=bench.somewhere()) as shop:
         act = fault.make(await earlier_customer(shop.url))
         async with faulty(act, shop.url) as proxy:
             there = replace(bench.aimed_at(proxy.url, shop, settings), concurrency=AT_ONCE)
@@ -65,7 +65,7 @@ async def test_a_fault_that_harms_nobody_leaves_everyone_green(fault: Fault, tmp
 
 async def test_without_a_fault_nobody_turns_red_in_five_rounds(tmp_path: Path) -> None:
     journeys, settings = shipped(tmp_path)
-    async with running_shop(bus="nats", busy_rate=0) as shop, faulty(honest, shop.url) as proxy:
+    async with running_shop(bus="nats", busy_rate=0, otlp=bench.somewhere()) as shop, faulty(honest, shop.url) as proxy:
         there = replace(bench.aimed_at(proxy.url, shop, settings), concurrency=AT_ONCE)
 
         records = [
@@ -82,15 +82,14 @@ def _not_green(record: Record) -> bool:
 
 
 def _says_where(record: Record) -> bool:
-    """The message names the step; a check that did not hold, its file and line and what was seen instead.
-
-    Of what was told by others it names the clause, and the record has the place of that.
+    """The message names the step, or the clause of what was told by others; its file and line, and what was seen
+    instead.
     """
     if record.outcome is not Outcome.FAILED:
         return bool(left_behind(record))
     if broken := [clause for clause in record.clauses if clause.verdict == "fail"]:
-        told = [clause for clause in broken if record.message.startswith(f"verify: {clause.text}: {clause.said}")]
-        return bool(told) and re.search(r"\.yaml:\d+$", told[0].place) is not None
+        said = [f"verify: {clause.place}  {clause.text}: {clause.said}" for clause in broken]
+        return record.message in said and re.search(r"\.yaml:\d+  ", record.message) is not None
     if not record.message.startswith(f"{record.step}: "):
         return False
     if record.reason not in (Reason.EXPECTATION, Reason.LOST):

@@ -1,0 +1,1 @@
+"""What the connections to Amazon Web Services have in common."""

@@ -1,0 +1,1 @@
+"""The browser of `browser` steps: one Chromium, and the proxy that is its only way out."""

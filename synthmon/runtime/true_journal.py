@@ -1,0 +1,81 @@
+"""The journal of runs with a fault in them: what it says is true, whatever the runs were told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from synthmon.core.intents import Claim, Entry, Fenced, Intent, Journal, Learned, OpenRun, Settled
+from synthmon.runtime.tampering import Struck
+
+NEVER_LEFT = "never_left"
+
+
+class TrueJournal:
+    """`core.intents.Journal`: a value that was told wrongly is written as it is, and a write that was withheld is
+    settled at once, so that whoever finds the journal of a killed run takes back what there is, and nothing else."""
+
+    def __init__(self, inner: Journal, struck: Callable[[], Struck]) -> None:
+        self._inner, self._struck = inner, struck
+
+    async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
+        return await self._inner.append(run_id, self._true(entry), after_seq)
+
+    def _true(self, entry: Entry) -> Entry:
+        struck = self._struck()
+        match entry:
+            case Learned(path=path) if path.partition("#")[0] in struck.withheld:
+                return Settled(path, NEVER_LEFT)
+            case Intent() | Learned() if struck.true_of:
+                return replace(entry, values=_true_values(entry.values, struck.true_of))
+        return entry
+
+    async def claim(self, claim: Claim) -> bool:
+        return await self._inner.claim(claim)
+
+    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        return await self._inner.claim_each(claims)
+
+    async def keep_text(self, version: str, text: str) -> None:
+        await self._inner.keep_text(version, text)
+
+    async def text(self, version: str) -> str | None:
+        return await self._inner.text(version)
+
+    async def open_runs(self) -> Sequence[OpenRun]:
+        return await self._inner.open_runs()
+
+    async def take_over(self, run_id: str, after_seq: int) -> int | Fenced | None:
+        return await self._inner.take_over(run_id, after_seq)
+
+    async def unrecorded(self) -> Sequence[Claim]:
+        return await self._inner.unrecorded()
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        await self._inner.release(claims)
+
+    async def prune(self, before: datetime) -> int:
+        return await self._inner.prune(before)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _true_values(values: Mapping[str, Any], true_of: Mapping[str, str]) -> dict[str, Any]:
+    return {name: _true_value(value, true_of) for name, value in values.items()}
+
+
+def _true_value(value: Any, true_of: Mapping[str, str]) -> Any:
+    match value:
+        case str():
+            for false, true in true_of.items():
+                value = value.replace(false, true)
+        case int() if not isinstance(value, bool) and str(value) in true_of:
+            return int(true_of[str(value)])
+        case dict():
+            return {key: _true_value(each, true_of) for key, each in value.items()}
+        case list():
+            return [_true_value(each, true_of) for each in value]
+    return value

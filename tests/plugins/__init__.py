@@ -1,0 +1,1 @@
+"""Packages that are none of ours, and add kinds of their own."""
