@@ -24,7 +24,7 @@ demo: $(VENV)/.has-demo  ## start the demo shop (127.0.0.1:9870) and synthmon wa
 	@$(VENV)/bin/synthmon demo $(if $(FOR),--for $(FOR))
 
 test: $(VENV)/.has-dev  ## run the tests; ARGS="tests/core -k slots" picks some; with CI=true a skip is a failure
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile -m "not torture" $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not torture" $(ARGS)
 
 torture: $(VENV)/.has-dev  ## run the long tests: kill -9, power cuts, a simulated month
 	@$(PY) -m pytest -m torture $(ARGS)

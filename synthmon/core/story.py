@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from synthmon.core.clocks import TRUSTED, Clocks, Order
+from synthmon.core.clocks import MOST_SLACK_NS, TRUSTED, Clocks, Order, clock_of
 from synthmon.core.evidence import Evidence
 from synthmon.core.happened import happened
 from synthmon.core.predicates import Sequenced, usual
@@ -126,7 +126,7 @@ def _is_alike(a: Moment, b: Moment) -> bool:
 def _unsure_ms(a: Evidence | None, b: Evidence | None, clocks: Clocks) -> float | None:
     if a is None or b is None or a.step == b.step or clocks.order(a, b) is not Order.UNKNOWN:
         return None
-    return max(map(abs, clocks.bounds(a.clock, b.clock))) / 1e6
+    return min(max(map(abs, clocks.bounds(clock_of(a), clock_of(b)))), MOST_SLACK_NS) / 1e6
 
 
 # what did not --------------------------------------------------------------------------------------------------------
