@@ -21,7 +21,7 @@ def compare(
     """Show where a run diverged from good ones first, all that differs, and where its time went."""
     from synthmon.cli.findings import draw_comparison
     from synthmon.cli.stores import ask_history, find_run, skew_of
-    from synthmon.core.compare import Comparison
+    from synthmon.core.finding.compare import Comparison
     from synthmon.core.history import History
     from synthmon.core.run import Record
     from synthmon.web.findings import comparison

@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from synthmon.cli.waterfall import MARKS, headline, milliseconds
-from synthmon.core.compare import Comparison, Difference, Spent
-from synthmon.core.investigation import Investigation, predicate_of
-from synthmon.core.peers import Ranking
-from synthmon.core.predicates import Predicate
+from synthmon.core.finding.compare import Comparison, Difference, Spent
+from synthmon.core.finding.investigation import Investigation, predicate_of
+from synthmon.core.finding.peers import Ranking
+from synthmon.core.finding.predicates import Predicate
+from synthmon.core.finding.story import Line, Missed, Silence, Told
 from synthmon.core.run import Record
-from synthmon.core.story import Line, Missed, Silence, Told
 from synthmon.core.timeline import OWN
 
 MOST_LINES, MOST_DIFFERENCES, MOST_SUSPECTS = 200, 12, 5

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from synthmon.cli.output import stop
-from synthmon.core.backtest import Backtest
-from synthmon.core.guardrail import Guard
+from synthmon.core.finding.backtest import Backtest
+from synthmon.core.finding.guardrail import Guard
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record
 from synthmon.core.slots import interval_s

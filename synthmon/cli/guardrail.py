@@ -13,8 +13,8 @@ from synthmon.cli.output import FAILED, people, print_json, say_problems, screen
 
 if TYPE_CHECKING:
     from synthmon.cli.guard_files import Made
-    from synthmon.core.backtest import Backtest
-    from synthmon.core.guardrail import Guard
+    from synthmon.core.finding.backtest import Backtest
+    from synthmon.core.finding.guardrail import Guard
     from synthmon.core.history import History
     from synthmon.core.journey import Journey
     from synthmon.core.run import Record
@@ -41,7 +41,7 @@ def guardrail(
     """Write the clause, its alerts, their test and a runbook; only if past runs show that it tells bad from good."""
     from synthmon.cli.guard_files import guard_files
     from synthmon.cli.stores import ask_history
-    from synthmon.core.predicates import parse
+    from synthmon.core.finding.predicates import parse
 
     if bool(clause) == bool(suspect):
         stop("say what is to be guarded: --clause NAME, or --suspect 'b<a' (`synthmon suspects JOURNEY` lists them)")
@@ -99,7 +99,7 @@ def _journey(bad: Record, probes: list[str] | None, settings: list[str] | None) 
 
 def _of_clause(journey: Journey, name: str, bad: Record) -> Guard:
     """A clause that the probe has already: it needs alerts alone."""
-    from synthmon.core.guardrail import Guard
+    from synthmon.core.finding.guardrail import Guard
 
     clauses = journey.promises.clauses
     found = next((clause for clause in clauses if name in (clause.name, clause.text)), None)
@@ -111,8 +111,8 @@ def _of_clause(journey: Journey, name: str, bad: Record) -> Guard:
 
 
 def _of_suspect(journey: Journey, predicate: object, bad: Record, good: Sequence[Record], name: str) -> Guard:
-    from synthmon.core.guardrail import guard_of, slug
-    from synthmon.core.predicates import Predicate
+    from synthmon.core.finding.guardrail import guard_of, slug
+    from synthmon.core.finding.predicates import Predicate
 
     assert isinstance(predicate, Predicate)
     try:
@@ -125,8 +125,8 @@ def _of_suspect(journey: Journey, predicate: object, bad: Record, good: Sequence
 
 
 def _tested(journey: Journey, found: Guard, bad: Record, good: Sequence[Record]) -> Backtest:
-    from synthmon.core.backtest import back_test
     from synthmon.core.clocks import edges, learn
+    from synthmon.core.finding.backtest import back_test
 
     skew_s = max((source.skew_s for source in journey.promises.sources), default=0.01)
     clocks = learn([edge for record in (bad, *good) for edge in edges(record.evidence)], round(skew_s * 1e9))

@@ -13,9 +13,9 @@ from synthmon.cli.options import Json, SettingsFiles, Store
 from synthmon.cli.output import INVALID, print_json, say_problems, screen, stop
 
 if TYPE_CHECKING:
+    from synthmon.core.finding.investigation import Investigation
+    from synthmon.core.finding.peers import Peers
     from synthmon.core.history import History
-    from synthmon.core.investigation import Investigation
-    from synthmon.core.peers import Peers
 
 _RUN = re.compile(r"[0-9a-fA-F]{6,32}")
 
@@ -113,7 +113,7 @@ def _at_sources(
 
 async def _normal(kept: History, journey: str, most: int) -> Peers:
     """The good runs of a journey, of its newest version if there are enough."""
-    from synthmon.core.peers import GOOD, peers
+    from synthmon.core.finding.peers import GOOD, peers
 
     good = await kept.told(journey, GOOD, most)
     return peers(good, (), good[0].version if good else "", most=most)

@@ -18,8 +18,8 @@ from synthmon.cli.output import FAILED, INVALID, OK, UNKNOWN, people, print_json
 from synthmon.cli.run import find_journeys
 
 if TYPE_CHECKING:
-    from synthmon.core.faults import Fault, Proof, Trial
     from synthmon.core.journey import Journey
+    from synthmon.core.proof.faults import Fault, Proof, Trial
     from synthmon.language.load import Loaded
 
 
@@ -56,7 +56,7 @@ def prove(
 
 def code_of(proofs: Sequence[Proof], cannot: Sequence[str]) -> int:
     """1 when a fault was missed, 2 when it could not be told, 0 when every fault that struck was caught."""
-    from synthmon.core.faults import Finding
+    from synthmon.core.proof.faults import Finding
 
     if any(proof.of(Finding.MISSED) for proof in proofs):
         return FAILED
@@ -87,7 +87,7 @@ def told(proof: Proof) -> dict[str, Any]:
 
 def draw(proof: Proof) -> RenderableType:
     """A line for each place and kind of fault, and in words what was missed and what nobody could tell."""
-    from synthmon.core.faults import Finding
+    from synthmon.core.proof.faults import Finding
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("at", "fault", *Finding):
@@ -120,7 +120,7 @@ def _line(trial: Trial, finding: str) -> Text:
 
 
 def _faults(words: Sequence[str]) -> tuple[Fault, ...]:
-    from synthmon.core.faults import Fault
+    from synthmon.core.proof.faults import Fault
 
     for word in words:
         if word not in tuple(Fault):
@@ -156,7 +156,7 @@ async def _prove(
 
 def _agreed(journey: Journey, trials: Sequence[Trial], yes: bool, every_run: bool) -> bool:
     """Show what is about to be run, and ask when more than one write would go out."""
-    from synthmon.core.faults import writes_of
+    from synthmon.core.proof.faults import writes_of
     from synthmon.runtime.proving import needs_run
 
     runs = [trial for trial in trials if needs_run(trial, not every_run)]

@@ -15,7 +15,7 @@ from synthmon.cli.options import Json, SettingsFiles, Store
 from synthmon.cli.output import FAILED, INVALID, OK, UNKNOWN, people, print_json, say_problems, screen, stop
 
 if TYPE_CHECKING:
-    from synthmon.core.order import Finding
+    from synthmon.core.finding.order import Finding
     from synthmon.core.run import Record
     from synthmon.language.load import Loaded
     from synthmon.language.settings import Settings
@@ -40,7 +40,7 @@ def replay(
 
     Its systems must say `replay: allow`. Nothing but synthmon's own runs is ever sent again.
     """
-    from synthmon.core.order import CannotForce
+    from synthmon.core.finding.order import CannotForce
     from synthmon.language.load import load
     from synthmon.runtime.logs import log_words
     from synthmon.runtime.replay_plan import Refused, Wish
@@ -117,7 +117,7 @@ async def _make(plan: Plan, settings: Settings, store: str, as_json: bool) -> li
 
 
 def _finding(plan: Plan, made: list[tuple[Turn, Record]]) -> Finding | None:
-    from synthmon.core.order import find
+    from synthmon.core.finding.order import find
     from synthmon.runtime.replay import trial
 
     if plan.order is None or plan.reverse is None:

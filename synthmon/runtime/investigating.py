@@ -21,9 +21,9 @@ from synthmon.core.evidence import (
     Wanted,
     Watermark,
 )
-from synthmon.core.investigation import Investigation, investigate
+from synthmon.core.finding.investigation import Investigation, investigate
+from synthmon.core.finding.peers import Peers, clocks_of
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.peers import Peers, clocks_of
 from synthmon.core.run import Record
 from synthmon.core.sources import Source
 from synthmon.language.settings import Settings

@@ -11,11 +11,11 @@ from datetime import datetime
 import structlog
 
 from synthmon.core.clocks import Clocks, Recalled
+from synthmon.core.finding.happened import happened
+from synthmon.core.finding.normal import Normal
 from synthmon.core.gather import assuming
-from synthmon.core.happened import happened
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
-from synthmon.core.normal import Normal
 from synthmon.core.offsets import RUNS, Offsets
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import ODD_ORDER, Record

@@ -11,11 +11,11 @@ from synthmon.core import secrets
 from synthmon.core.debts import Clean
 from synthmon.core.door import Door
 from synthmon.core.evidence import Evidence
-from synthmon.core.faults import Fault, Finding, Good, Injection, Proof, Trial
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
-from synthmon.core.proving import plan
-from synthmon.core.remedies import remedy
+from synthmon.core.proof.faults import Fault, Finding, Good, Injection, Proof, Trial
+from synthmon.core.proof.proving import plan
+from synthmon.core.proof.remedies import remedy
 from synthmon.core.run import Record, Run
 from synthmon.core.secrets import Vault
 from synthmon.core.transact import Transaction

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager, suppress
 
 from synthmon.core.debts import Clean
-from synthmon.core.order import Trial, shows
+from synthmon.core.finding.order import Trial, shows
 from synthmon.core.run import Record
 from synthmon.core.spending import Spend
 from synthmon.core.status import Busy

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from synthmon.core.again import CannotTell, names_of, twice
 from synthmon.core.clocks import TRUSTED, Clocks
+from synthmon.core.finding.order import Hold, clocks_of, forced, hold, instant
+from synthmon.core.finding.predicates import Form, parse
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
-from synthmon.core.order import Hold, clocks_of, forced, hold, instant
 from synthmon.core.outcomes import Outcome
-from synthmon.core.predicates import Form, parse
 from synthmon.core.run import Original, Record, Run
 from synthmon.core.secrets import MASK
 from synthmon.core.spending import Budget, Use

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from synthmon.core.door import Hear, Naming, OpenEar, Trouble
-from synthmon.core.faults import Fault, Good, Injection
 from synthmon.core.journey import Step
 from synthmon.core.messages import Gap, Message, carries
-from synthmon.core.mutations import changed
-from synthmon.core.proving import marks_of
+from synthmon.core.proof.faults import Fault, Good, Injection
+from synthmon.core.proof.mutations import changed
+from synthmon.core.proof.proving import marks_of
 from synthmon.core.run import Run
 
 SOON_S = 0.1  # between a message and its double

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from synthmon.core.clauses import EventSpec
 from synthmon.core.door import Door, OpenEar
 from synthmon.core.evidence import Evidence, Report, Tell, Wanted
-from synthmon.core.faults import Fault, Injection
 from synthmon.core.journey import Promises
+from synthmon.core.proof.faults import Fault, Injection
 from synthmon.core.sources import Source
 from synthmon.runtime.gathering import Gatherer
 

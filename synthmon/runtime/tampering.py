@@ -23,15 +23,15 @@ from synthmon.core.door import (
     Timing,
     Trouble,
 )
-from synthmon.core.faults import LOOK, Fault, Good, Injection, step_of, writes_from
 from synthmon.core.inbound import Hook
 from synthmon.core.journey import Journey
 from synthmon.core.messages import Publication
-from synthmon.core.mutations import changed, content_of, values_at
 from synthmon.core.outcomes import Reason
-from synthmon.core.proving import erroneous
+from synthmon.core.proof.faults import LOOK, Fault, Good, Injection, step_of, writes_from
+from synthmon.core.proof.mutations import changed, content_of, values_at
+from synthmon.core.proof.proving import erroneous
+from synthmon.core.proof.transposed import transposed
 from synthmon.core.run import Run
-from synthmon.core.transposed import transposed
 from synthmon.runtime.tampered_ears import Ears
 
 if TYPE_CHECKING:

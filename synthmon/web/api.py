@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from synthmon.core.errors import Invalid
+from synthmon.core.finding.peers import GOOD_RUNS, MOST_GOOD
 from synthmon.core.outcomes import Outcome
-from synthmon.core.peers import GOOD_RUNS, MOST_GOOD
 from synthmon.core.run import Record
 from synthmon.core.status import Busy, JourneyStatus, Monitor
 from synthmon.web import findings, shapes

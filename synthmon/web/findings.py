@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from synthmon.core.compare import Comparison, Difference
-from synthmon.core.investigation import Investigation, predicate_of
-from synthmon.core.peers import Ranking
-from synthmon.core.story import Line, Missed, Silence, Told
-from synthmon.core.suspects import Suspect
+from synthmon.core.finding.compare import Comparison, Difference
+from synthmon.core.finding.investigation import Investigation, predicate_of
+from synthmon.core.finding.peers import Ranking
+from synthmon.core.finding.story import Line, Missed, Silence, Told
+from synthmon.core.finding.suspects import Suspect
 from synthmon.web.shapes import run_summary
 
 MOST_LINES = 5000

@@ -6,10 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from synthmon.core.compare import Comparison, compare
+from synthmon.core.finding.compare import Comparison, compare
+from synthmon.core.finding.investigation import Investigation, investigate
+from synthmon.core.finding.peers import (
+    BAD,
+    GOOD,
+    GOOD_RUNS,
+    MOST_BAD,
+    MOST_GOOD,
+    Peers,
+    Ranking,
+    clocks_of,
+    peers,
+    rank,
+)
 from synthmon.core.history import History
-from synthmon.core.investigation import Investigation, investigate
-from synthmon.core.peers import BAD, GOOD, GOOD_RUNS, MOST_BAD, MOST_GOOD, Peers, Ranking, clocks_of, peers, rank
 from synthmon.core.run import Record
 from synthmon.core.sources import DEFAULT_SKEW_S
 from synthmon.core.status import Monitor

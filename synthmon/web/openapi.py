@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from synthmon.core.finding.peers import MOST_GOOD
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.peers import MOST_GOOD
 from synthmon.web.api import ENDPOINTS, MOST_RUNS, PREFIX, Endpoint
 from synthmon.web.standing import State
 

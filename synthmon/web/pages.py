@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from synthmon.core.debt_budget import DebtBudget
-from synthmon.core.investigation import Investigation
+from synthmon.core.finding.investigation import Investigation
+from synthmon.core.finding.peers import BAD
+from synthmon.core.finding.story import Line
 from synthmon.core.journey import Journey
-from synthmon.core.peers import BAD
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Monitor
-from synthmon.core.story import Line
 from synthmon.core.timeline import timeline
 from synthmon.web import shapes, words
 from synthmon.web.answers import Html

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from synthmon.cli.output import screen
 from synthmon.cli.prove import draw
-from synthmon.core.faults import Fault, Finding, Proof
 from synthmon.core.journey import Journey
+from synthmon.core.proof.faults import Fault, Finding, Proof
 from synthmon.demo.shop import running_shop
 from synthmon.language.settings import Settings
 from synthmon.runtime.proving import CannotProve, open_prover

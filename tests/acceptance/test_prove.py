@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from synthmon.core.faults import Fault, Finding, Proof
+from synthmon.core.proof.faults import Fault, Finding, Proof
 from tests.acceptance.prove_shipped import prove_each, prove_one
 from tests.acceptance.target_faults.bench import PROBES, shipped
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from synthmon.core.order import Finding, Trial, find
+from synthmon.core.finding.order import Finding, Trial, find
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
 from synthmon.demo.shop import Shop, running_shop

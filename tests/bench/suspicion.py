@@ -21,13 +21,13 @@ from statistics import median
 
 from synthmon.core.clocks import TRUSTED
 from synthmon.core.evidence import Evidence
-from synthmon.core.happened import happened
+from synthmon.core.finding.happened import happened
+from synthmon.core.finding.predicates import parse
+from synthmon.core.finding.suspects import suspects
 from synthmon.core.offsets import Offsets
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.predicates import parse
 from synthmon.core.run import Attempt, Record, StepRecord
 from synthmon.core.sightings import least
-from synthmon.core.suspects import suspects
 from tests.bench.figures import quantile
 
 GUILTY = parse("C<B")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthmon.core.compare import Turn, compare
+from synthmon.core.finding.compare import Turn, compare
 from tests.core.told import at, run_of, told
 
 GOOD = [told("a b c d")] * 50

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthmon.core.fisher import directed_p, exact_p
+from synthmon.core.finding.fisher import directed_p, exact_p
 
 COUNT = st.integers(0, 25)
 

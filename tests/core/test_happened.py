@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from synthmon.core.happened import MOST_NAMES, happened
+from synthmon.core.finding.happened import MOST_NAMES, happened
 from tests.core.told import at, run_of, told
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from synthmon.core.clocks import TRUSTED
-from synthmon.core.investigation import Investigation, investigate
+from synthmon.core.finding.investigation import Investigation, investigate
+from synthmon.core.finding.peers import Peers, clocks_of, peers, rank
 from synthmon.core.outcomes import Outcome
-from synthmon.core.peers import Peers, clocks_of, peers, rank
 from synthmon.core.run import ClauseRecord, Record
 from tests.core.told import at, run_of, told
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from synthmon.core.door import HttpAnswer, HttpRequest, Rows, Timing
 from synthmon.core.messages import Message
-from synthmon.core.mutations import (
+from synthmon.core.proof.mutations import (
     Change,
     How,
     apply,
@@ -23,8 +23,8 @@ from synthmon.core.mutations import (
     other,
     values_at,
 )
+from synthmon.core.proof.transposed import transposed
 from synthmon.core.run import Run
-from synthmon.core.transposed import transposed
 
 ROWS = [{"id": "a", "n": 1}, {"id": "b", "n": 2}]
 BODY: dict[str, Any] = {"count": 2, "rows": ROWS, "state": {"paid": True, "none": None}}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from synthmon.core.clocks import Clocks
-from synthmon.core.happened import MOST_NAMES, happened
-from synthmon.core.normal import FEWEST_RUNS, Normal
+from synthmon.core.finding.happened import MOST_NAMES, happened
+from synthmon.core.finding.normal import FEWEST_RUNS, Normal
 from tests.core.told import at, run_of, told
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.evidence import Evidence
-from synthmon.core.journey import Promises
-from synthmon.core.order import (
+from synthmon.core.finding.order import (
     LONGEST_HOLD_MS,
     SHORTEST_HOLD_MS,
     UNKNOWN_HOLD_MS,
@@ -22,6 +21,7 @@ from synthmon.core.order import (
     hold,
     shows,
 )
+from synthmon.core.journey import Promises
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, Record, StepRecord
 from synthmon.core.system import System

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from synthmon.core.clocks import Clocks
 from synthmon.core.evidence import COUNTED
+from synthmon.core.finding.story import Line, Missed, Silence, Told, story
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Attempt, ClauseRecord, StepRecord
-from synthmon.core.story import Line, Missed, Silence, Told, story
 from tests.core.told import at, run_of, told
 
 GOOD = [told("a b c d")] * 20

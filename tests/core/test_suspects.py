@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from synthmon.core.clocks import Clocks
-from synthmon.core.happened import happened
-from synthmon.core.predicates import Form, Predicate, holding, parse, usual
-from synthmon.core.suspects import suspects
+from synthmon.core.finding.happened import happened
+from synthmon.core.finding.predicates import Form, Predicate, holding, parse, usual
+from synthmon.core.finding.suspects import suspects
 from tests.bench.suspicion import trial
 from tests.core.told import at, run_of, told
 

@@ -19,7 +19,7 @@ from typing import Any
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from synthmon.core.faults import Fault, Proof, Trial
+from synthmon.core.proof.faults import Fault, Proof, Trial
 from synthmon.language.load import Loaded, load
 from synthmon.runtime.proving import open_prover
 

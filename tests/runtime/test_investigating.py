@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from synthmon.core.evidence import COUNTED, Blind, Evidence, Watermark
-from synthmon.core.investigation import Investigation
+from synthmon.core.finding.investigation import Investigation
+from synthmon.core.finding.peers import Peers
 from synthmon.core.outcomes import Reason
-from synthmon.core.peers import Peers
 from synthmon.language.load import load
 from synthmon.runtime.investigating import Gathered, Question, Unanswerable, look_into
 from tests.core.told import told

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from synthmon.core.clauses import Clause, EventSpec, Word
 from synthmon.core.door import OpenEar
 from synthmon.core.evidence import Evidence, Tell, Wanted, Watermark
+from synthmon.core.finding.normal import FEWEST_RUNS
 from synthmon.core.journey import Journey, Promises
-from synthmon.core.normal import FEWEST_RUNS
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import ODD_ORDER, Record
 from synthmon.core.sources import Means, Source

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from synthmon.core.faults import Fault, Finding
+from synthmon.core.proof.faults import Fault, Finding
 from tests.runtime.proved_shop import SECRET, SETTINGS, SmallShop, ends, journey, proved, small_shop, trial
 
 READ_BACK = """

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from synthmon.core.faults import Fault, Good, Injection, step_of
 from synthmon.core.journey import Journey, Step
-from synthmon.core.mutations import EACH, How, Path, content_of, spelled, values_at
+from synthmon.core.proof.faults import Fault, Good, Injection, step_of
+from synthmon.core.proof.mutations import EACH, How, Path, content_of, spelled, values_at
 
 
 def remedy(injection: Injection, journey: Journey, good: Good) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from synthmon.core.door import HttpAnswer, HttpRequest
 from synthmon.core.foreign import InvalidJson, decode, parse_json
-from synthmon.core.mutations import content_of, with_content
+from synthmon.core.proof.mutations import content_of, with_content
 from synthmon.core.run import Run
 
 SHORTEST = 4  # of a text that is replaced

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from synthmon.core.clocks import TRUSTED, Order, Ordering
-from synthmon.core.happened import MOST_NAMES
-from synthmon.core.predicates import Form, Predicate, Sequenced
+from synthmon.core.finding.happened import MOST_NAMES
+from synthmon.core.finding.predicates import Form, Predicate, Sequenced
 
 FEWEST_RUNS = 100  # before which nothing is odd
 ODD_BELOW = 0.01

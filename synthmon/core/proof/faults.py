@@ -9,7 +9,7 @@ from typing import Any
 
 from synthmon.core.evidence import Evidence
 from synthmon.core.journey import Journey, Step
-from synthmon.core.mutations import Change
+from synthmon.core.proof.mutations import Change
 from synthmon.core.run import Run
 
 RUN, LOOK = "another run", "an earlier look"  # whose answer a stale one is

@@ -14,8 +14,8 @@ from statistics import median
 
 from synthmon.core.clocks import MOST_SLACK_NS, TRUSTED, Clocks, Order, clock_of
 from synthmon.core.evidence import Evidence
-from synthmon.core.happened import happened
-from synthmon.core.predicates import Sequenced, usual
+from synthmon.core.finding.happened import happened
+from synthmon.core.finding.predicates import Sequenced, usual
 from synthmon.core.run import Record
 from synthmon.core.timeline import Moment, own_moments, told_moment
 

@@ -13,12 +13,22 @@ from typing import Any
 import orjson
 
 from synthmon.core.door import HttpAnswer, Published, Rows
-from synthmon.core.event_faults import of_events
-from synthmon.core.faults import LOOK, RUN, Fault, Finding, Good, Injection, Trial, used_by_writes
 from synthmon.core.journey import Journey, Step
 from synthmon.core.messages import Message, carries
-from synthmon.core.mutations import Change, How, Path, changed, content_of, fields_of, spelled, values_at, with_content
-from synthmon.core.rehearsal import Rehearsed, kept_for_clean_up, rehearse, ripples
+from synthmon.core.proof.event_faults import of_events
+from synthmon.core.proof.faults import LOOK, RUN, Fault, Finding, Good, Injection, Trial, used_by_writes
+from synthmon.core.proof.mutations import (
+    Change,
+    How,
+    Path,
+    changed,
+    content_of,
+    fields_of,
+    spelled,
+    values_at,
+    with_content,
+)
+from synthmon.core.proof.rehearsal import Rehearsed, kept_for_clean_up, rehearse, ripples
 
 SHORTEST_MARK = 6
 ERROR_STATUS, ERROR_CONTENT = 500, b'{"error": "internal", "reason": "injected by synthmon prove"}'

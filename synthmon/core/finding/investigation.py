@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from synthmon.core.clocks import Clocks
-from synthmon.core.compare import Comparison, Difference, Turn, compare
 from synthmon.core.evidence import Evidence
-from synthmon.core.happened import happened
+from synthmon.core.finding.compare import Comparison, Difference, Turn, compare
+from synthmon.core.finding.happened import happened
+from synthmon.core.finding.peers import Peers, Ranking, rank
+from synthmon.core.finding.predicates import Form, Predicate
+from synthmon.core.finding.story import Line, Missed, Silence, story
 from synthmon.core.outcomes import Outcome
-from synthmon.core.peers import Peers, Ranking, rank
-from synthmon.core.predicates import Form, Predicate
 from synthmon.core.run import Record
-from synthmon.core.story import Line, Missed, Silence, story
 
 USUALLY = 0.8  # of the good runs
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from synthmon.core.clauses import Word
 from synthmon.core.evidence import Evidence
-from synthmon.core.faults import Fault, Finding, Good, Injection, Trial
 from synthmon.core.journey import Journey
+from synthmon.core.proof.faults import Fault, Finding, Good, Injection, Trial
 
 
 def of_events(journey: Journey, good: Good) -> Iterator[Trial]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from synthmon.core.expressions import ExpressionError, Scope
-from synthmon.core.faults import Good
 from synthmon.core.journey import Journey, Step
 from synthmon.core.judge import judge, saved
+from synthmon.core.proof.faults import Good
 
 
 @dataclass(frozen=True, slots=True)

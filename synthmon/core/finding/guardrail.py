@@ -10,8 +10,8 @@ from math import ceil
 from synthmon.core.clauses import Clause, EventSpec, Word
 from synthmon.core.errors import Place
 from synthmon.core.evidence import Evidence
-from synthmon.core.happened import happened
-from synthmon.core.predicates import Form, Predicate
+from synthmon.core.finding.happened import happened
+from synthmon.core.finding.predicates import Form, Predicate
 from synthmon.core.run import Record
 
 SPARE = 1.5  # times the slowest good run: what is later than that is too late

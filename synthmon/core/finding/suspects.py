@@ -15,7 +15,7 @@ from math import sqrt
 from statistics import median
 
 from synthmon.core.clocks import TRUSTED, Clocks
-from synthmon.core.predicates import Form, Predicate, Sequenced, holding, observed, usual
+from synthmon.core.finding.predicates import Form, Predicate, Sequenced, holding, observed, usual
 
 LEAST_SUPPORT = 2  # failing runs in which a suspect must have held
 MOST_TIES_RESOLVED, MOST_APART = 200, 50

@@ -12,9 +12,9 @@ from datetime import timedelta
 
 from synthmon.core.clocks import Clocks, Order, edges, learn
 from synthmon.core.evidence import Evidence
-from synthmon.core.fisher import directed_p
+from synthmon.core.finding.fisher import directed_p
+from synthmon.core.finding.happened import happened
 from synthmon.core.gather import assuming
-from synthmon.core.happened import happened
 from synthmon.core.journey import Journey, Step
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record

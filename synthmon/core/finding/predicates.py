@@ -9,10 +9,10 @@ from enum import StrEnum
 from itertools import combinations
 
 from synthmon.core.clocks import TRUSTED, Clocks, Order
-from synthmon.core.happened import Happening
+from synthmon.core.finding.happened import Happening
 
 Sequenced = Mapping[str, Happening]
-"""A run as `core.happened.happened` tells it."""
+"""A run as `core.finding.happened.happened` tells it."""
 
 SLOW_QUANTILE = 0.95  # of the good runs
 FEWEST_TIMES = 20  # below which nobody knows what is slow

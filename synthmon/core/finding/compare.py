@@ -15,8 +15,8 @@ from statistics import median
 
 from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.evidence import Evidence
-from synthmon.core.happened import happened
-from synthmon.core.predicates import Form, Predicate, Sequenced, holding, observed, usual
+from synthmon.core.finding.happened import happened
+from synthmon.core.finding.predicates import Form, Predicate, Sequenced, holding, observed, usual
 from synthmon.core.run import Record
 
 RARE_BELOW = 0.2  # a difference is what fewer of the good runs show
