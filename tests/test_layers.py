@@ -70,26 +70,18 @@ def modules() -> list[Path]:
 
 
 @cache
-def imports_of(file: Path, with_types: bool = True) -> tuple[tuple[str, int], ...]:
-    """Every module that a file imports, with the line; those for type checkers only if asked for."""
-    return tuple(_imports(file, with_types))
+def imports_of(file: Path) -> tuple[tuple[str, int], ...]:
+    """Every module that a file imports, with the line; those for type checkers too."""
+    return tuple(_imports(file))
 
 
-def _imports(file: Path, with_types: bool) -> Iterator[tuple[str, int]]:
-    for node in _walk(ast.parse(file.read_text()), with_types):
+def _imports(file: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module, node.lineno
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
-
-
-def _walk(tree: ast.AST, with_types: bool) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        if not with_types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        yield node
-        yield from _walk(node, with_types)
 
 
 def room_of(module: str) -> str:
@@ -118,7 +110,7 @@ def test_every_room_is_known_here() -> None:
 def test_no_file_imports_in_a_circle() -> None:
     names = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in modules()}
     arrows = {
-        name: {imported for imported, _ in imports_of(file, with_types=False) if imported in names and imported != name}
+        name: {imported for imported, _ in imports_of(file) if imported in names and imported != name}
         for name, file in names.items()
     }
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from synthmon.core.door import Timing
 from synthmon.core.secrets import masked
+from synthmon.core.timing import Timing
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 """What the browser is called on the PATH, the best first."""

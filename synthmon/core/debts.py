@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from synthmon.core.acts import Do, Note, Seen, Wake
-from synthmon.core.door import Timing, Trouble
+from synthmon.core.door import Trouble
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.intents import Learned, Settled
 from synthmon.core.journey import Look, Spec, Step, Undo
@@ -20,6 +20,7 @@ from synthmon.core.outcomes import Reason
 from synthmon.core.reactor import Reactor, Strand
 from synthmon.core.run import Attempt
 from synthmon.core.secrets import disarmed
+from synthmon.core.timing import Timing
 
 DOUBT_S = 2.0  # how long clean-up waits for the answer of an effect that is in flight
 TRIES = 3

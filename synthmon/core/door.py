@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from synthmon.core.browsing import Visit, Visited
 from synthmon.core.inbound import Hook
 from synthmon.core.messages import Gap, Message, Publication
 from synthmon.core.outcomes import Reason
-
-if TYPE_CHECKING:
-    from synthmon.core.browsing import Visit, Visited
+from synthmon.core.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +41,6 @@ class Envelope:
     again: bool = False  # the same request failed before and is repeated by `retry`
     clean_up: bool = False  # it takes back what was made: it leaves also when nothing else may
     act: str = ""  # whose it is: the path of an act (`order#1`), empty for what no step asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Where one attempt spent its time, in milliseconds from the moment its socket was asked for.
-
-    `sent_at_s` and `first_byte_at_s` are instants of the run's monotonic clock. `ours_ms` was spent in our own queues
-    (rate, concurrency, journal) before that and is in no other figure. `lagged` marks a sample taken while our loop
-    was behind by more than 10 ms and no kernel stamp corrected it; `kernel` says that the wait is a kernel receive
-    stamp. Redirects add up.
-    """
-
-    dns_ms: float = 0.0
-    connect_ms: float = 0.0
-    tls_ms: float = 0.0
-    wait_ms: float = 0.0
-    read_ms: float = 0.0
-    total_ms: float = 0.0
-    ours_ms: float = 0.0
-    sent_at_s: float | None = None
-    first_byte_at_s: float | None = None
-    lagged: bool = False
-    kernel: bool = False
-    reused: bool = False
-    address: str = ""
-    tls_expires_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from synthmon.core.door import Timing
 from synthmon.core.evidence import Evidence
 from synthmon.core.namespaces import namespace
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from synthmon.core.door import (
     OpenEar,
     Published,
     Rows,
-    Timing,
     Trouble,
 )
 from synthmon.core.inbound import Hook
@@ -32,6 +31,7 @@ from synthmon.core.proof.mutations import changed, content_of, values_at
 from synthmon.core.proof.proving import erroneous
 from synthmon.core.proof.transposed import transposed
 from synthmon.core.run import Run
+from synthmon.core.timing import Timing
 from synthmon.runtime.tampered_ears import Ears
 
 if TYPE_CHECKING:

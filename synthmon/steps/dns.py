@@ -42,13 +42,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthmon.core.door import Door, Envelope, Timing, Trouble
+from synthmon.core.door import Door, Envelope, Trouble
 from synthmon.core.expressions import Scope
 from synthmon.core.foreign import decode, disarm
 from synthmon.core.kinds import Maker
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import masked
 from synthmon.core.templates import Template
+from synthmon.core.timing import Timing
 
 if TYPE_CHECKING:
     from dns.message import Message

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from synthmon.core.door import Door, Envelope, Found, Timing, Trouble
+from synthmon.core.door import Door, Envelope, Found, Trouble
 from synthmon.core.foreign import disarm
 from synthmon.core.outcomes import Reason
+from synthmon.core.timing import Timing
 from synthmon.steps.grpc_methods import Method, NoMethod, first, from_file, from_server
 
 if TYPE_CHECKING:

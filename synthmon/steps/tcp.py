@@ -42,13 +42,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthmon.core.door import Certificate, Dial, Door, Envelope, Line, Timing, Trouble
+from synthmon.core.door import Certificate, Dial, Door, Envelope, Line, Trouble
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.foreign import decode
 from synthmon.core.kinds import Maker
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import SecretError, masked
 from synthmon.core.templates import Template
+from synthmon.core.timing import Timing
 
 MOST_BYTES = 64 * 1024
 EXCERPT_BYTES = 4096

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthmon.core.door import HttpAnswer, HttpRequest, Rows, Timing
+from synthmon.core.door import HttpAnswer, HttpRequest, Rows
 from synthmon.core.messages import Message
 from synthmon.core.proof.mutations import (
     Change,
@@ -25,6 +25,7 @@ from synthmon.core.proof.mutations import (
 )
 from synthmon.core.proof.transposed import transposed
 from synthmon.core.run import Run
+from synthmon.core.timing import Timing
 
 ROWS = [{"id": "a", "n": 1}, {"id": "b", "n": 2}]
 BODY: dict[str, Any] = {"count": 2, "rows": ROWS, "state": {"paid": True, "none": None}}

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synthmon.core.connections import Counts
-from synthmon.core.door import HttpAnswer, Rows, Timing, Trouble
+from synthmon.core.door import HttpAnswer, Rows, Trouble
 from synthmon.core.evidence import Blind, Evidence, Report, Wanted, Watermark
 from synthmon.core.inbound import Telemetry
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Source, SourceKind
+from synthmon.core.timing import Timing
 from synthmon.web.collector import Collector
 
 LIMIT_S = 60.0

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from synthmon.core.door import HttpAnswer, Timing
+from synthmon.core.door import HttpAnswer
 from synthmon.core.evidence import MOST_RECORDS
+from synthmon.core.timing import Timing
 from synthmon.language.evidence import find_sources
 from tests.evidence import (
     aws_back_ends,

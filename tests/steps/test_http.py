@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from synthmon.core.door import Envelope, HttpAnswer, HttpRequest, Timing, Trouble
+from synthmon.core.door import Envelope, HttpAnswer, HttpRequest, Trouble
 from synthmon.core.expressions import Compiler, ExpressionError, Scope
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import Vault, seal
+from synthmon.core.timing import Timing
 from synthmon.language.load import load_text
 from synthmon.language.settings import Settings
 from synthmon.steps.http import KIND, HttpKeys, HttpSpec

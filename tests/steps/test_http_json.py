@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from synthmon.core.door import HttpAnswer, HttpRequest, Timing
+from synthmon.core.door import HttpAnswer, HttpRequest
 from synthmon.core.expressions import Compiler, Scope
 from synthmon.core.foreign import InvalidJson, parse_json
+from synthmon.core.timing import Timing
 from synthmon.steps.http import KIND, HttpKeys
 from tests.steps.making import TestMaker
 

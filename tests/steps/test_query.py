@@ -12,8 +12,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from synthmon.core.door import Rows, Timing
+from synthmon.core.door import Rows
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.timing import Timing
 from synthmon.steps.query import QueryKeys, QueryRequest, QuerySpec
 from tests.connections.running import faults, run_probe
 from tests.steps.making import TestMaker, scope

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from synthmon.core.debt_budget import DebtBudget
-from synthmon.core.door import Timing
 from synthmon.core.errors import Place, Problem
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, StepRecord
+from synthmon.core.timing import Timing
 from tests.metrics.some import NOON, a_journey, a_record
 from tests.web.monitor import MemoryMonitor
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from synthmon.core.browsing import Visit, Visited
-from synthmon.core.door import Timing
+from synthmon.core.timing import Timing
 
 if TYPE_CHECKING:
     from playwright.async_api import ConsoleMessage, Error, Page, Request, Response

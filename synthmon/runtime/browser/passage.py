@@ -13,9 +13,10 @@ from fnmatch import fnmatchcase
 import httpx
 
 from synthmon.core.browsing import Visit
-from synthmon.core.door import Envelope, Timing, Trouble
+from synthmon.core.door import Envelope, Trouble
 from synthmon.core.headers import secrets_of
 from synthmon.core.secrets import Vault
+from synthmon.core.timing import Timing
 from synthmon.runtime.outbound.door import Site
 from synthmon.runtime.outbound.gate import Withdrawn
 from synthmon.runtime.outbound.guard import READS, Refused

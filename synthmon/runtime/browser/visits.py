@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from synthmon.core.browsing import Picture, Visit, Visited
-from synthmon.core.door import Envelope, HttpRequest, Timing, Trouble
+from synthmon.core.door import Envelope, HttpRequest, Trouble
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import Vault
+from synthmon.core.timing import Timing
 from synthmon.runtime.browser.acting import NotDone, Sealed, act
 from synthmon.runtime.browser.chromium import Browsers, NoBrowser
 from synthmon.runtime.browser.looking import Watcher, look_at, take_picture

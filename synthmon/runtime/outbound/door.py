@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
-from synthmon.core.door import Envelope, HttpAnswer, HttpRequest, Timing, Trouble
+from synthmon.core.door import Envelope, HttpAnswer, HttpRequest, Trouble
 from synthmon.core.headers import secrets_of
 from synthmon.core.secrets import Vault
 from synthmon.core.system import System
+from synthmon.core.timing import Timing
 from synthmon.runtime.outbound.body import ACCEPT_ENCODING, read_whole
 from synthmon.runtime.outbound.correlation import Marks
 from synthmon.runtime.outbound.gate import Gate, Ticket, Withdrawn

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from synthmon.core.door import Certificate, Timing, Trouble
+from synthmon.core.door import Certificate, Trouble
+from synthmon.core.timing import Timing
 from synthmon.runtime.outbound.stamps import Stamps
 
 CHUNK_BYTES = 65_536

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from synthmon.core.door import Dial, Envelope, Found, HttpRequest, Line, Timing, Trouble
+from synthmon.core.door import Dial, Envelope, Found, HttpRequest, Line, Trouble
 from synthmon.core.secrets import Vault
+from synthmon.core.timing import Timing
 from synthmon.runtime.outbound.door import Site
 from synthmon.runtime.outbound.gate import Ticket, Withdrawn
 from synthmon.runtime.outbound.guard import Refused

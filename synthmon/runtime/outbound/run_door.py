@@ -22,7 +22,6 @@ from synthmon.core.door import (
     OpenEar,
     Published,
     Rows,
-    Timing,
     Trouble,
 )
 from synthmon.core.inbound import Address, Call, Crowded, Deaf, Hook, Hooks, NotListening
@@ -30,6 +29,7 @@ from synthmon.core.messages import Message, Publication
 from synthmon.core.outcomes import Reason, whose
 from synthmon.core.payload import revealed
 from synthmon.core.secrets import SecretError, Vault
+from synthmon.core.timing import Timing
 from synthmon.runtime.outbound.door import HttpDoor
 from synthmon.runtime.outbound.ears import bind
 from synthmon.runtime.outbound.gate import Withdrawn

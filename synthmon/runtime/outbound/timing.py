@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from synthmon.core.door import Timing
+from synthmon.core.timing import Timing
 from synthmon.runtime.outbound.stamps import Stamps
 
 

@@ -24,11 +24,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthmon.core.door import Dial, Door, Envelope, Line, Timing, Trouble
+from synthmon.core.door import Dial, Door, Envelope, Line, Trouble
 from synthmon.core.expressions import Scope
 from synthmon.core.kinds import Maker
 from synthmon.core.outcomes import Reason
 from synthmon.core.templates import Template
+from synthmon.core.timing import Timing
 
 LAST_LINE = re.compile(r"^([1-5]\d\d) .*\r\n", re.MULTILINE)  # those before it have a dash instead of the space
 MOST_BYTES = 64 * 1024
