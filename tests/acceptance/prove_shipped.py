@@ -18,7 +18,7 @@ from synthmon.core.proof.faults import Fault, Finding, Proof
 from synthmon.demo.shop import running_shop
 from synthmon.language.settings import Settings
 from synthmon.runtime.proving import CannotProve, open_prover
-from tests.acceptance.target_faults.bench import aimed_at, hearing, shipped
+from tests.acceptance.target_faults.bench import aimed_at, hearing, shipped, somewhere
 
 AT_ONCE = 5
 TRIES = 3  # a machine that stands still says nothing of a journey
@@ -28,7 +28,7 @@ async def prove_one(
     journey: Journey, settings: Settings, wanted: Collection[Fault] = tuple(Fault), rehearse: bool = True
 ) -> Proof:
     """One journey against a shop of its own."""
-    async with running_shop(bus="nats", busy_rate=0) as shop:
+    async with running_shop(bus="nats", busy_rate=0, otlp=somewhere()) as shop:
         (there,) = hearing(shop, [journey])
         async with open_prover([there], aimed_at(shop.url, shop, settings), "memory:") as prover:
             for last in (False, False, True):
