@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 # WAL with synchronous=FULL syncs the log at every commit; with NORMAL a power cut takes acknowledged rows along
@@ -19,7 +19,10 @@ def prepare(path: Path) -> None:
 
     Raises `sqlite3.Error`, or `OSError` when the file cannot be made.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # Never opened if it is there: closing it would take away every lock that SQLite holds on it in this process, and
+    # the next process to come and go would delete the log under us (sqlite.org/howtocorrupt.html, section 2.2).
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     end_s = time.monotonic() + BUSY_S
     with closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as connection:
         while not _in_wal(connection):
