@@ -36,7 +36,7 @@ ONE_DOOR = {
     "google": {"steps/grpc_methods.py"},
     "dns": {"steps/dns.py"},
     "h11": {"steps/sse_stream.py", "runtime/browser/relay.py", "runtime/browser/proxy.py"},
-    "playwright": {f"runtime/browser/{file}.py" for file in ("chromium", "visits", "acting", "looking")},
+    "playwright": {f"runtime/browser/{file}.py" for file in ("chromium", "visits", "way", "acting", "looking")},
     "cryptography": {"runtime/browser/authority.py"},
     "apscheduler": {"runtime/clock.py"},
     "faker": {"identities/invent.py"},

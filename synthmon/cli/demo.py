@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 import synthmon
 from synthmon.cli.output import FAILED, people, screen, stop
@@ -46,6 +46,8 @@ def demo(
     """Start the shop, the daemon and the page; the journeys shipped with synthmon run every few seconds."""
     if context.invoked_subcommand is not None:
         return
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: a closed terminal must leave no shop behind
+        signal.signal(number, signal.default_int_handler)
     with _folder(folder) as here, _shop(here) as shop_url:
         raise typer.Exit(_daemon(probes or _shipped(), here, shop_url, for_))
 
@@ -57,7 +59,7 @@ def break_(
     shop: ShopUrl = f"http://127.0.0.1:{SHOP_PORT}",
 ) -> None:
     """Switch a fault on."""
-    _tell(lambda: break_fault(shop, name, rate))
+    _tell(lambda: break_fault(shop, name, rate), name)
 
 
 @app.command("mend")
@@ -65,7 +67,7 @@ def mend_(
     name: Annotated[str, typer.Argument(help="The fault.")], shop: ShopUrl = f"http://127.0.0.1:{SHOP_PORT}"
 ) -> None:
     """Switch a fault off."""
-    _tell(lambda: mend(shop, name))
+    _tell(lambda: mend(shop, name), name)
 
 
 @app.command("faults")
@@ -74,18 +76,17 @@ def faults_(shop: ShopUrl = f"http://127.0.0.1:{SHOP_PORT}") -> None:
     _tell(lambda: faults(shop))
 
 
-def _tell(ask: Any) -> None:
+def _tell(ask: Any, only: str = "") -> None:
+    """Each fault, or the one that was switched: what it does, and where it shows."""
     try:
         known = ask()
     except DemoTrouble as trouble:
         stop(str(trouble), FAILED)
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for column in ("", "fault", "what it does", "where it shows"):
-        table.add_column(column)
     for fault in known:
-        mark = f"[red]broken[/] ×{fault['struck']}" if fault["on"] else "[green]fine[/]"
-        table.add_row(mark, fault["name"], fault["does"], fault["shows"])
-    screen().print(table)
+        if only in ("", fault["name"]):
+            mark, style = (f"broken ×{fault['struck']}", "red") if fault["on"] else ("fine", "green")
+            line = Text.assemble((f"{fault['name']:<18}", "bold"), (f"{mark:<12}", style), fault["does"])
+            screen().print(line.append(f"\n{'':<30}{fault['shows']}", "dim"), soft_wrap=True)
 
 
 def _daemon(probes: Path, here: Path, shop_url: str, for_: str) -> int:
@@ -97,15 +98,15 @@ def _daemon(probes: Path, here: Path, shop_url: str, for_: str) -> int:
         str(_settings(here)),
         "--listen",
         LISTEN,
-        "--store",
-        f"sqlite:///{here / 'synthmon.db'}",
         *(["--for", for_] if for_ else []),
     ]
     with (here / "daemon.log").open("ab") as log:
         process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         _wait_until_open(f"http://{LISTEN}/readyz", process, here / "daemon.log")
-        said.print(_WELCOME.format(page=f"http://{LISTEN}/", shop=shop_url, logs=here, us=_command()), soft_wrap=True)
+        settings = f"{probes / 'synthmon.yaml'} {os.path.abspath(here / 'demo.yaml')}"
+        words = {"page": f"http://{LISTEN}/", "shop": shop_url, "logs": here, "us": _command(), "settings": settings}
+        said.print(_WELCOME.format(**words), soft_wrap=True)
         return process.wait()
     except KeyboardInterrupt:
         said.print("stopping: runs that are under way take back what they made …")
@@ -134,8 +135,10 @@ def _settings(here: Path) -> Path:
     shop = os.path.join(os.path.abspath(here), "shop")
     logs = os.path.join(glob.escape(shop), "logs", "*.jsonl")
     books, password = f"sqlite:///{quote(shop)}/books.db", f"file:{shop}/mail.password"
+    history = f"sqlite:///{os.path.join(os.path.abspath(here), 'synthmon.db')}"
     file = here / "demo.yaml"
-    file.write_text(f"""# Where this demo has its logs, its books and its mails; written anew by each.
+    file.write_text(f"""# Where this demo has its history, its logs, its books and its mails; written anew by each.
+store: {json.dumps(history)}
 connections:
   books: {{sql: {json.dumps(books)}}}
   inbox: {{imap: "imap://127.0.0.1:{IMAP_PORT}", user: shop, password: {json.dumps(password)}}}
@@ -183,6 +186,8 @@ def _folder(chosen: Path | None) -> Iterator[Path]:
 def _command() -> str:
     """What to type to be us: the name alone where the shell finds it."""
     ours = Path(sys.argv[0])
+    if ours.name == "__main__.py":
+        return f"{os.path.relpath(sys.executable)} -m synthmon"
     if shutil.which(ours.name) == str(ours) or not ours.is_absolute():
         return ours.name if shutil.which(ours.name) else str(ours)
     return os.path.relpath(ours)
@@ -192,7 +197,9 @@ def _shipped() -> Path:
     """The journeys in the package, or beside it in a checkout."""
     package = Path(synthmon.__file__).parent
     inside, beside = package / "demo" / "probes", package.parent / "probes"
-    return inside if inside.is_dir() else beside
+    found = inside if inside.is_dir() else beside
+    near = Path(os.path.relpath(found))
+    return found if near.parts[0] == ".." else near  # as a person would write it: messages begin with it
 
 
 _WELCOME = """
@@ -203,11 +210,17 @@ _WELCOME = """
     shop      {shop}
     logs      {logs}
 
-  Break something, and watch the page:
+  In a second terminal, break something, and watch the page turn red:
 
     {us} demo faults                 what can be broken
     {us} demo break lose-event       an event is never published
     {us} demo mend lose-event
+
+  To ask about it there, first say where this demo keeps its history:
+
+    export SYNTHMON_SETTINGS="{settings}"
+    {us} history --failed            the runs that failed, and why
+    {us} investigate RUN             what happened in one of them
 
   Ctrl-C ends it.
 """

@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from synthmon.cli.output import in_one_line
 from synthmon.cli.waterfall import MARKS, headline, milliseconds
 from synthmon.core.finding.compare import Comparison, Difference, Spent
-from synthmon.core.finding.investigation import Investigation, predicate_of
+from synthmon.core.finding.investigation import Investigation
 from synthmon.core.finding.peers import Ranking
 from synthmon.core.finding.predicates import Predicate
 from synthmon.core.finding.story import Line, Missed, Silence, Told
+from synthmon.core.finding.verdict import predicate_of
 from synthmon.core.run import Record
 from synthmon.core.timeline import OWN
 
@@ -32,7 +34,7 @@ def draw_investigation(found: Investigation) -> RenderableType:
         parts += [*_differences(found.comparison, found.of), Text()]
     if found.ranking.enough:
         here = frozenset(predicate_of(one) for one in found.comparison.differences)
-        parts += [*_suspects(found.ranking, MOST_SUSPECTS, here), Text()]
+        parts += [*_suspects(found.ranking, MOST_SUSPECTS, here, only_here=True), Text()]
     parts.append(Text.assemble(("Verdict: ", "bold"), found.verdict))
     parts += [Text(f"  {command}", "cyan") for command in found.next]
     return Group(*parts)
@@ -91,13 +93,13 @@ def _told(line: Told) -> Iterator[Text]:
     who = OWN if is_own else moment.who or moment.source
     what = f"{moment.who}: {moment.what}" if is_own else moment.what
     text = Text(f"{moment.at_ms:+.0f} ms".rjust(AT) + "  ", "dim" if is_own else "")
-    text.append(f"{who:<{WHO}} {what:<{WHAT}}")
-    text.append(f" {moment.status}" if bad else "", "red")
+    text.append(in_one_line(f"{who:<{WHO}} {what:<{WHAT}}"))
+    text.append(in_one_line(f" {moment.status}") if bad else "", "red")
     text.append(f" attempt {moment.attempt}" if moment.attempt > 1 else "", "yellow")
     text.append(f" ×{line.times} until {line.until_ms:+.0f} ms" if line.times > 1 else "")
     text.append(f" {milliseconds(moment.took_ms)}" if moment.took_ms and moment.took_ms >= 0.5 else "", "dim")
     if moment.detail:
-        text.append(f" {'' if is_own else '→ '}{moment.detail}", "red" if is_own else "dim")
+        text.append(in_one_line(f" {'' if is_own else '→ '}{moment.detail}"), "red" if is_own else "dim")
     if not is_own:
         told_by = ", ".join((moment.source, *moment.also))
         joined = moment.via.endswith("(key)") or moment.via in JOINED
@@ -106,7 +108,7 @@ def _told(line: Told) -> Iterator[Text]:
 
 
 def _remark(mark: str, said: str, style: str) -> Text:
-    return Text(f"{mark:>{AT}}  {said}", style)
+    return Text(f"{mark:>{AT}}  {in_one_line(said)}", style)
 
 
 def _promises(record: Record) -> Iterator[Text]:
@@ -118,7 +120,9 @@ def _promises(record: Record) -> Iterator[Text]:
     for clause in broken[:MOST_CLAUSES]:
         mark, style = ("✗", "red") if clause.verdict == "fail" else ("?", "magenta")
         place = clause.place.rpartition("/")[2]
-        yield Text.assemble((f"{mark} {clause.text}", style), f": {clause.said}", (f"  {place}", "dim"))
+        yield Text.assemble(
+            (in_one_line(f"{mark} {clause.text}"), style), in_one_line(f": {clause.said}"), (f"  {place}", "dim")
+        )
     if len(broken) > MOST_CLAUSES:
         yield Text(f"  … and {len(broken) - MOST_CLAUSES} more: `synthmon show` has them", "dim")
     held = len(record.clauses) - len(broken)
@@ -127,7 +131,7 @@ def _promises(record: Record) -> Iterator[Text]:
 
 def _notes(notes: Sequence[str]) -> Iterator[Text]:
     for note in notes:
-        yield Text(f"! {note}", "yellow")
+        yield Text(in_one_line(f"! {note}"), "yellow")
 
 
 # what differs --------------------------------------------------------------------------------------------------------
@@ -148,7 +152,7 @@ def _differences(found: Comparison, of: str) -> Iterator[Text]:
 
 def _difference(one: Difference, beside: str, is_first: bool) -> Text:
     text = Text(f"{one.at_ms:+.0f} ms".rjust(AT) + f"  {one.turn:<10} ")
-    text.append(one.said, "bold red" if is_first else "")
+    text.append(in_one_line(one.said), "bold red" if is_first else "")
     return text.append(f"{beside}{'  ← first divergence' if is_first else ''}", "dim")
 
 
@@ -161,7 +165,7 @@ def _spent(spent: Sequence[Spent]) -> Iterator[Text]:
         waited = _beside(one.wait_ms, one.usual_wait_ms)
         worked = _beside(one.work_ms, one.usual_work_ms)
         retried = milliseconds(one.retry_ms) if one.retry_ms else ""
-        yield Text(f"{'':<{AT}}  {one.name:<30} {waited:>20} {worked:>20} {retried:>10}".rstrip())
+        yield Text(f"{'':<{AT}}  {in_one_line(one.name):<30} {waited:>20} {worked:>20} {retried:>10}".rstrip())
 
 
 def _beside(ms: float | None, usual_ms: float | None) -> str:
@@ -173,16 +177,19 @@ def _beside(ms: float | None, usual_ms: float | None) -> str:
 # who is suspected ----------------------------------------------------------------------------------------------------
 
 
-def _suspects(found: Ranking, limit: int, here: Collection[Predicate | None] = ()) -> Iterator[Text]:
-    """`here` are those that hold in the run that is looked into."""
+def _suspects(
+    found: Ranking, limit: int, here: Collection[Predicate | None] = (), only_here: bool = False
+) -> Iterator[Text]:
+    """`here` are those that hold in the run that is looked into; `only_here`: others are left out, if any holds."""
     yield Text(f"Suspects of {found.journey}, {found.said}", "bold")
     if not found.suspects:
         yield Text("  none: nothing held in two failing runs", "dim")
-    shown = found.suspects[:limit]
-    wide = max((len(one.predicate.text) for one in shown), default=0)
+    ranked = list(enumerate(found.suspects, 1))
+    shown = ([one for one in ranked if one[1].predicate in here] if only_here else ()) or ranked
+    wide = max((len(one.predicate.text) for _, one in shown[:limit]), default=0)
     if shown:
         yield Text(f"  {'':>2} {'':<{wide}} {'failing':>12} {'good':>12} {'Ochiai':>7} {'Increase':>9}", "dim")
-    for place, one in enumerate(shown, 1):
+    for place, one in shown[:limit]:
         bad, good = f"{one.bad_with} of {one.bad}", f"{one.good_with} of {one.good}"
         scores = f"{one.ochiai:>7.2f} {one.increase:>+9.2f}"
         mark = "  ← in this run" if one.predicate in here else ""

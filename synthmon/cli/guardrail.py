@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -39,8 +40,11 @@ def guardrail(
     as_json: Json = False,
 ) -> None:
     """Write the clause, its alerts, their test and a runbook; only if past runs show that it tells bad from good."""
+    from rich.text import Text
+
     from synthmon.cli.guard_files import guard_files
     from synthmon.cli.stores import ask_history
+    from synthmon.core.finding.guardrail import slug
     from synthmon.core.finding.predicates import parse
 
     if bool(clause) == bool(suspect):
@@ -63,14 +67,23 @@ def guardrail(
     if not tested.holds:
         _refuse(found, tested)
     made = guard_files(loaded, journey, found, bad, tested, new=predicate is not None)
-    folder = out or Path(f"guardrail-{journey.base_name}-{found.clause.name or 'clause'}")
+    folder = out or Path(f"guardrail-{slug(journey.name)}-{slug(found.clause.text)}")
     written = _write(folder, made)
     if apply and made.probe is not None:
-        Path(journey.place.file).write_bytes(made.probe.encode())
+        _apply(journey.place.file, made.probe, written)
     if as_json:
-        print_json({"clause": found.clause.text, "backtest": tested, "files": written, "applied": apply})
+        applied = apply and made.probe is not None
+        print_json({"clause": found.clause.text, "backtest": tested, "files": written, "applied": applied})
         return
     _tell(found, tested, written, made, journey.place.file, applied=apply)
+    if (
+        len(cases := [one for one in loaded.journeys if one.base_name == journey.base_name]) > 1
+        and predicate is not None
+    ):
+        said = (
+            f"The clause holds for all {len(cases)} cases of {journey.base_name}; it was tested on {journey.name} alone"
+        )
+        people().print(Text(f"{said}, and so are its alerts.", "yellow"), soft_wrap=True)
 
 
 async def _runs(kept: History, run: str, good: int) -> tuple[Record, Sequence[Record]]:
@@ -119,6 +132,11 @@ def _of_suspect(journey: Journey, predicate: object, bad: Record, good: Sequence
         found = guard_of(predicate, journey.promises.events, bad, good, slug(name) if name else "")
     except ValueError as error:
         stop(str(error))
+    if there := next((one for one in journey.promises.clauses if found.is_promised_by(one)), None):
+        stop(
+            f"{there.place}  {journey.name} promises that already: {there.text}. "
+            f"--clause {shlex.quote(there.text)} writes its alerts."
+        )
     if any(found.clause.name == clause.name for clause in journey.promises.clauses):
         stop(f"{journey.name} has a clause {found.clause.name!r} already; choose another with --name")
     return found
@@ -136,7 +154,7 @@ def _tested(journey: Journey, found: Guard, bad: Record, good: Sequence[Record])
 
 def _refuse(found: Guard, tested: Backtest) -> NoReturn:
     """Why it is no guard."""
-    from synthmon.core.sequence import Verdict
+    from synthmon.core.judgement import Verdict
 
     said = [f"{found.clause.word} {list(found.clause.events)} does not tell the bad run from the good ones."]
     if tested.bad.verdict is not Verdict.FAIL:
@@ -151,13 +169,26 @@ def _refuse(found: Guard, tested: Backtest) -> NoReturn:
 
 
 def _write(folder: Path, made: Made) -> list[str]:
+    from synthmon.cli.guard_files import write_all
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in made.files.items():
-            (folder / name).write_text(text)
+        return write_all(folder, made.files)
     except OSError as error:
-        stop(f"{folder} cannot be written: {error}")
-    return [str(folder / name) for name in made.files]
+        stop(f"{folder} cannot be written: {error}. Name another with --out.")
+
+
+def _apply(file: str, probe: tuple[str, str], written: list[str]) -> None:
+    from synthmon.cli.guard_files import change_probe
+
+    try:
+        change_probe(file, probe)
+    except OSError as error:
+        stop(f"{file} is as it was: {error}. To change it by hand: {_by_hand(file, written)}", FAILED)
+
+
+def _by_hand(file: str, written: list[str]) -> str:
+    """The command that applies the patch."""
+    return shlex.join(["patch", "--binary", file, written[0]])
 
 
 def _tell(found: Guard, tested: Backtest, written: list[str], made: Made, file: str, applied: bool) -> None:
@@ -172,8 +203,9 @@ def _tell(found: Guard, tested: Backtest, written: list[str], made: Made, file: 
     if PATCH in made.files:
         screen().print(Text(made.files[PATCH]), soft_wrap=True, end="")
     for path in written:
-        said.print(path)
+        said.print(Text(path), soft_wrap=True)
     if PATCH in made.files:
         done = f"{file} is changed; a daemon that watches it takes it up." if applied else ""
-        said.print(done or f"--apply changes {file}, or: patch {file} {Path(written[0])}", soft_wrap=True)
-    said.print(f"promtool test rules {next(path for path in written if path.endswith(TEST))}", soft_wrap=True)
+        said.print(Text(done or f"--apply changes {file}, or: {_by_hand(file, written)}"), soft_wrap=True)
+    test = next(path for path in written if path.endswith(TEST))
+    said.print(Text(shlex.join(["promtool", "test", "rules", test])), soft_wrap=True)

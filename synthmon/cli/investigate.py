@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from synthmon.core.finding.investigation import Investigation
     from synthmon.core.finding.peers import Peers
     from synthmon.core.history import History
+    from synthmon.core.journey import Journey
 
 _RUN = re.compile(r"[0-9a-fA-F]{6,32}")
 
@@ -37,7 +38,12 @@ def investigate(
         str, typer.Option("--sources", help="A correlation id: only these sources of the settings, a,b.")
     ] = "",
     like: Annotated[
-        str, typer.Option("--like", help="A correlation id: beside the good runs of this journey.", metavar="JOURNEY")
+        str,
+        typer.Option(
+            "--like",
+            help="A correlation id: beside the good runs of this journey, and held to its clauses.",
+            metavar="JOURNEY",
+        ),
     ] = "",
     wait: Annotated[
         str, typer.Option("--wait", help="A correlation id: how long to wait for a source, beyond its lag.")
@@ -87,9 +93,10 @@ def _at_sources(
     correlation: str, good: int, asked: tuple[str, str, str, str, str], settings: list[str] | None, store: str
 ) -> Investigation:
     """Somebody's request, by the evidence alone."""
-    from synthmon.cli.stores import ask_history
+    from synthmon.cli.stores import ask_history, store_of
     from synthmon.language.load import load
     from synthmon.runtime.investigating import Question, Unanswerable, look_into
+    from synthmon.runtime.kept_journeys import kept_journey
 
     since, until, sources, like, wait = asked
     loaded = load((), settings or ())
@@ -104,19 +111,28 @@ def _at_sources(
         tuple(name.strip() for name in sources.split(",") if name.strip()),
         _seconds(wait, "--wait"),
     )
-    known = ask_history(settings, store, lambda kept: _normal(kept, like, good)) if like else None
+
+    async def ask(kept: History) -> tuple[Peers, Journey | None]:
+        known, version = await _normal(kept, like, good)
+        return known, await kept_journey(store_of(settings, store), loaded.settings, version, like)
+
+    known, held_to = ask_history(settings, store, ask) if like else (None, None)
     try:
-        return asyncio.run(look_into(question, loaded.settings, known, like))
+        return asyncio.run(look_into(question, loaded.settings, known, like, held_to))
     except Unanswerable as error:
-        stop(str(error))
+        unknown = (
+            f"there is no run {correlation} in {store_of(settings, store)}, and " if _RUN.fullmatch(correlation) else ""
+        )
+        stop(f"{unknown}{error}")
 
 
-async def _normal(kept: History, journey: str, most: int) -> Peers:
-    """The good runs of a journey, of its newest version if there are enough."""
+async def _normal(kept: History, journey: str, most: int) -> tuple[Peers, str]:
+    """The good runs of a journey, of its newest version if there are enough; and that version, empty without a run."""
     from synthmon.core.finding.peers import GOOD, peers
 
     good = await kept.told(journey, GOOD, most)
-    return peers(good, (), good[0].version if good else "", most=most)
+    version = good[0].version if good else ""
+    return peers(good, (), version, most=most), version
 
 
 def _seconds(text: str, option: str) -> float:

@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from synthmon.core.errors import Problem
+from synthmon.core.terminal import COMMANDS
 
 OK, FAILED, UNKNOWN, INVALID = 0, 1, 2, 3
 """Exit codes: passed, failed (theirs), unknown (ours), invalid input."""
@@ -19,17 +21,35 @@ OK, FAILED, UNKNOWN, INVALID = 0, 1, 2, 3
 
 def people() -> Console:
     """Where words for people go."""
-    return Console(stderr=True, highlight=False)
+    return _Harmless(stderr=True, highlight=False)
 
 
 def screen() -> Console:
     """Standard output, for what was asked for."""
-    return Console(highlight=False)
+    return _Harmless(highlight=False)
 
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n")
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+    sys.stdout.write(COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def in_one_line(text: str) -> str:
+    """What somebody else wrote, so that it neither begins a line of ours nor commands the terminal."""
+    return COMMANDS.sub("\ufffd", text.replace("\n", "\ufffd"))
+
+
+class _Harmless(Console):
+    """Shows what others wrote: their escape sequences and changes of direction are seen, and not obeyed."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The same segments without commands; what Rich itself says to the terminal are control segments."""
+        for segment in super().render(renderable, options):
+            if segment.control or not COMMANDS.search(segment.text):
+                yield segment
+            else:
+                yield Segment(COMMANDS.sub("\ufffd", segment.text), segment.style)
 
 
 def say_problems(problems: Iterable[Problem]) -> None:

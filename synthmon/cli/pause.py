@@ -6,15 +6,10 @@ from typing import Annotated
 
 import typer
 
-from synthmon.cli.options import SettingsFiles
+from synthmon.cli.options import SettingsFiles, Token, Url
 from synthmon.cli.output import UNKNOWN, people, stop
 
 Journeys = Annotated[list[str] | None, typer.Argument(help="Names of journeys. Default: all of them.")]
-Url = Annotated[str, typer.Option("--url", help="Where the daemon is. Default: `listen` of the settings.")]
-Token = Annotated[
-    str,
-    typer.Option("--token", help="Its bearer token.", envvar="SYNTHMON_TOKEN", show_envvar=True, show_default=False),
-]
 
 
 def pause(journeys: Journeys = None, url: Url = "", token: Token = "", settings: SettingsFiles = None) -> None:

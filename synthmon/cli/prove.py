@@ -19,8 +19,13 @@ from synthmon.cli.run import find_journeys
 
 if TYPE_CHECKING:
     from synthmon.core.journey import Journey
-    from synthmon.core.proof.faults import Fault, Proof, Trial
+    from synthmon.core.proof.faults import Fault, Good, Proof, Trial
     from synthmon.language.load import Loaded
+
+ELSEWHERE = (
+    "If a daemon has that address, stop it while you prove, or prove at an address of your own: a file with another "
+    "`hooks: {listen: …}` as one more --settings."
+)
 
 
 def prove(
@@ -40,10 +45,15 @@ def prove(
     Two runs without a fault come first. Every run is a real one, with its own id and identity, and takes back what it
     made; the fault is in our own door, and never in clean-up.
     """
+    from synthmon.runtime.inbound import CannotHear
+
     wanted = _faults(fault or [])
     loaded, journeys = find_journeys(what, settings or [])
     kept = store or (loaded.settings.store if loaded.settings.files else "memory:")
-    proofs, cannot = asyncio.run(_prove(journeys, loaded, kept, wanted, yes, every_run))
+    try:
+        proofs, cannot = asyncio.run(_prove(journeys, loaded, kept, wanted, yes, every_run))
+    except CannotHear as error:
+        stop(f"{error} {ELSEWHERE}")
     if as_json:
         print_json({"proofs": [told(proof) for proof in proofs], "cannot": cannot})
     else:
@@ -69,6 +79,7 @@ def told(proof: Proof) -> dict[str, Any]:
         "journey": proof.journey,
         "good_runs": list(proof.good_runs),
         "halted": proof.halted,
+        "ends": dict(_ends(proof)),
         "trials": [
             {
                 "at": trial.injection.at,
@@ -78,6 +89,7 @@ def told(proof: Proof) -> dict[str, Any]:
                 "said": trial.said,
                 "by_rule": trial.by_rule,
                 "run": trial.run_id,
+                "took_s": round(trial.took_s, 3),
                 "remedy": trial.remedy,
             }
             for trial in proof.trials
@@ -108,8 +120,11 @@ def draw(proof: Proof) -> RenderableType:
 
 def summary(proof: Proof) -> str:
     """`41 faults: 39 caught, 2 equivalent`."""
-    ends = Counter(trial.finding or "not tried" for trial in proof.trials)
-    return f"{len(proof.trials)} faults: " + ", ".join(f"{number} {end}" for end, number in sorted(ends.items()))
+    return f"{len(proof.trials)} faults: " + ", ".join(f"{n} {end}" for end, n in sorted(_ends(proof).items()))
+
+
+def _ends(proof: Proof) -> Counter[str]:
+    return Counter(str(trial.finding or "not tried") for trial in proof.trials)
 
 
 def _line(trial: Trial, finding: str) -> Text:
@@ -133,7 +148,7 @@ async def _prove(
 ) -> tuple[list[Proof], list[str]]:
     """The proofs, and in words what could not be proved."""
     from synthmon.runtime.logs import log_words
-    from synthmon.runtime.proving import CannotProve, open_prover
+    from synthmon.runtime.proving import CannotProve, needs_run, open_prover
 
     log_words(sys.stderr)
     proofs, cannot = [], []
@@ -141,20 +156,37 @@ async def _prove(
         for journey in journeys:
             if prover.once.stopping:
                 break
+            people().print(Text(f"{journey.name}: two runs without a fault", "dim"))
             try:
                 goods = await prover.good_runs(journey)
             except CannotProve as error:
                 cannot.append(f"cannot prove: {error}")
                 continue
             trials = prover.plan(journey, goods, wanted)
-            if not _agreed(journey, trials, yes, every_run):
+            if not _agreed(journey, goods[0], trials, yes, every_run):
                 cannot.append(f"{journey.name}: nothing was tried; `--yes` lets it write")
                 continue
+            prover.tell = _Progress(sum(needs_run(trial, not every_run) for trial in trials)).tell
             proofs.append(await prover.prove(journey, goods, trials, rehearse=not every_run))
     return proofs, cannot
 
 
-def _agreed(journey: Journey, trials: Sequence[Trial], yes: bool, every_run: bool) -> bool:
+class _Progress:
+    """A line for each run with a fault when it is over, with how long it took."""
+
+    def __init__(self, runs: int) -> None:
+        self._runs, self._done = runs, 0
+
+    def tell(self, trial: Trial) -> None:
+        if not trial.run_id:
+            return
+        self._done += 1
+        said = f"{self._done}/{self._runs}  {trial.injection.at}  {trial.injection.fault}: {trial.injection.text}"
+        style = "red" if trial.remedy else "dim"
+        people().print(Text(f"  {said}  {trial.finding}, {trial.took_s:.1f} s", style), soft_wrap=True)
+
+
+def _agreed(journey: Journey, good: Good, trials: Sequence[Trial], yes: bool, every_run: bool) -> bool:
     """Show what is about to be run, and ask when more than one write would go out."""
     from synthmon.core.proof.faults import writes_of
     from synthmon.runtime.proving import needs_run
@@ -163,7 +195,8 @@ def _agreed(journey: Journey, trials: Sequence[Trial], yes: bool, every_run: boo
     writes = len(runs) * writes_of(journey)
     console = people()
     console.print(Text(f"{journey.name}: {len(trials)} faults, {len(trials) - len(runs)} told by rule, "
-                       f"{len(runs)} by a run each, {writes} writes at most, each taken back", "bold"))  # fmt: skip
+                       f"{len(runs)} by a run each (from {len(runs) * good.took_s:.0f} s on), "
+                       f"{writes} writes at most, clean-up apart", "bold"), soft_wrap=True)  # fmt: skip
     for trial in runs:
         console.print(Text(f"  {trial.injection.at}  {trial.injection.fault}: {trial.injection.text}", "dim"))
     if yes or writes <= 1:

@@ -11,15 +11,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from synthmon.cli.options import Json, SettingsFiles, Store
+from synthmon.cli.options import Afar, Json, SettingsFiles, Store, Token
 from synthmon.cli.output import FAILED, INVALID, OK, UNKNOWN, people, print_json, say_problems, screen, stop
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from synthmon.core.finding.order import Finding
+    from synthmon.core.replaying import Plan, Turn, Wish
     from synthmon.core.run import Record
+    from synthmon.core.timeline import Moment
     from synthmon.language.load import Loaded
     from synthmon.language.settings import Settings
-    from synthmon.runtime.replay_plan import Plan, Turn, Wish
 
 
 def replay(
@@ -32,18 +35,23 @@ def replay(
     times: Annotated[
         int, typer.Option("--times", min=0, max=20, help="How often; with --order, each order. Default: 1, or 5.")
     ] = 0,
+    url: Afar = "",
+    token: Token = "",
     settings: SettingsFiles = None,
     store: Store = "",
     as_json: Json = False,
 ) -> None:
     """Run a stored run again from its inputs and its seed; exit as `run`, with --order 0 confirmed, 1 not, 2 unknown.
 
-    Its systems must say `replay: allow`. Nothing but synthmon's own runs is ever sent again.
+    Its systems must say `replay: allow`. Nothing but synthmon's own runs is ever sent again. A daemon that has the
+    address of `hooks:` has to make the replays that await a call or OTLP: name it with --url.
     """
+    if url:
+        raise typer.Exit(_afar(url, token, run, same_keys, order, times, yes, as_json))
     from synthmon.core.finding.order import CannotForce
+    from synthmon.core.replaying import Refused, Wish
     from synthmon.language.load import load
     from synthmon.runtime.logs import log_words
-    from synthmon.runtime.replay_plan import Refused, Wish
     from synthmon.store.failures import StoreUnusable
 
     log_words(sys.stderr)
@@ -67,39 +75,26 @@ def replay(
 
 
 async def _replay(wish: Wish, yes: bool, loaded: Loaded, store: str, as_json: bool) -> int:
-    from synthmon.cli.replay_plan import draw_replay, plan_words
+    from synthmon.cli.plan import draw_lines
     from synthmon.runtime.house import open_house
+    from synthmon.runtime.replay import finding_of
     from synthmon.runtime.replay_plan import prepare
+    from synthmon.runtime.replay_words import plan_words, replay_lines
 
     async with open_house(store) as house:
         plan = await prepare(wish, loaded, house)
     if not as_json:
-        screen().print(draw_replay(plan, loaded.settings))
+        screen().print(draw_lines(replay_lines(plan, loaded.settings)))
     if not yes:
-        if as_json:
-            print_json({"plan": plan_words(plan)})
-        people().print("nothing was sent: add --yes to send it", style="bold")
-        return INVALID
+        return _only_planned(plan_words(plan), as_json)
     made = await _make(plan, loaded.settings, store, as_json)
-    finding = _finding(plan, made)
-    if as_json:
-        runs: list[dict[str, Any]] = [
-            {"order": turn.hold.text if turn.hold else None, "record": record} for turn, record in made
-        ]
-        print_json({"plan": plan_words(plan), "runs": runs, "finding": finding})
-    elif finding is not None:
-        _show(finding)
-    if finding is None:
-        from synthmon.cli.run import code_of
-
-        return code_of([record for _, record in made])
-    return {"confirmed": OK, "not confirmed": FAILED}.get(finding.verdict, UNKNOWN)
+    told = [(turn.hold.text if turn.hold else None, record) for turn, record in made]
+    return _end(plan_words(plan), told, finding_of(plan, made), as_json)
 
 
 async def _make(plan: Plan, settings: Settings, store: str, as_json: bool) -> list[tuple[Turn, Record]]:
     """The runs of a plan; drawn as they go unless everything is told as JSON in the end."""
     from synthmon.cli.live import Stage
-    from synthmon.cli.waterfall import draw, headline
     from synthmon.runtime.replay import replay as make
 
     if as_json:
@@ -108,21 +103,73 @@ async def _make(plan: Plan, settings: Settings, store: str, as_json: bool) -> li
     with Stage(people()) as stage:
         async for turn, record in make(plan, settings, store, stage.show):
             stage.clear()
-            if turn.hold is None:
-                screen().print(draw(record))
-            else:
-                screen().print(Text.assemble(headline(record), (f"  {turn.hold.text}", "dim")), soft_wrap=True)
+            _draw(turn.hold.text if turn.hold else None, record)
             made.append((turn, record))
     return made
 
 
-def _finding(plan: Plan, made: list[tuple[Turn, Record]]) -> Finding | None:
-    from synthmon.core.finding.order import find
-    from synthmon.runtime.replay import trial
+def _afar(url: str, token: str, run: str, same_keys: bool, order: str, times: int, yes: bool, as_json: bool) -> int:
+    """The same, made by the daemon at `url`."""
+    from synthmon.core.finding.order import Finding
+    from synthmon.core.replaying import Refused, Wish
+    from synthmon.runtime.remote import Daemon, Refusal
+    from synthmon.runtime.remote_runs import plan_afar, replay_afar
 
-    if plan.order is None or plan.reverse is None:
-        return None
-    return find(plan.order, plan.reverse, [trial(plan, turn, record) for turn, record in made])
+    daemon, made, finding = Daemon(url, token), [], None
+    try:
+        plan = plan_afar(daemon, Wish(run, same_keys, order, times), yes)
+        if not as_json:
+            for at, line in enumerate(plan["lines"]):
+                screen().print(Text(line, "" if at else "bold"))
+        if not yes:
+            return _only_planned(plan, as_json)
+        for one in replay_afar(daemon, plan["replay_of"]):
+            if isinstance(one, Finding):
+                finding = one
+                continue
+            made.append((one.order, one.record))
+            if not as_json:
+                _draw(one.order, one.record, one.moments)
+    except Refusal as refusal:
+        answered = refusal.status in (403, 404, 409, 422) and refusal.title != "Cannot force"
+        stop(str(refusal), INVALID if answered else UNKNOWN)
+    except Refused as refused:
+        stop(str(refused))
+    except KeyboardInterrupt:
+        stop(f"the daemon goes on with it: see {url.rstrip('/')}/runs/{run}", UNKNOWN)
+    return _end(plan, made, finding, as_json)
+
+
+def _only_planned(plan: Mapping[str, Any], as_json: bool) -> int:
+    if as_json:
+        print_json({"plan": plan})
+    people().print("nothing was sent: add --yes to send it", style="bold")
+    return INVALID
+
+
+def _draw(order: str | None, record: Record, moments: Sequence[Moment] = ()) -> None:
+    from synthmon.cli.waterfall import draw, headline
+
+    if order is None:
+        screen().print(draw(record, moments=moments))
+    else:
+        screen().print(Text.assemble(headline(record), (f"  {order}", "dim")), soft_wrap=True)
+
+
+def _end(
+    plan: Mapping[str, Any], made: Sequence[tuple[str | None, Record]], finding: Finding | None, as_json: bool
+) -> int:
+    """Tell what it came to; the exit code."""
+    if as_json:
+        runs = [{"order": order, "record": record} for order, record in made]
+        print_json({"plan": plan, "runs": runs, "finding": finding})
+    elif finding is not None:
+        _show(finding)
+    if finding is None:
+        from synthmon.cli.run import code_of
+
+        return code_of([record for _, record in made])
+    return {"confirmed": OK, "not confirmed": FAILED}.get(finding.verdict, UNKNOWN)
 
 
 def _show(finding: Finding) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthmon.cli.options import Json, SettingsFiles, Store
+from synthmon.cli.options import Afar, Json, SettingsFiles, Store, Token
 from synthmon.cli.output import FAILED, INVALID, OK, UNKNOWN, people, print_json, say_problems, screen, stop
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def run(
     what: Annotated[str, typer.Argument(help="A probe file, a folder, or the name of a journey.", metavar="FILE|NAME")],
     settings: SettingsFiles = None,
     store: Store = "",
+    url: Afar = "",
+    token: Token = "",
     times: Annotated[int, typer.Option("--times", min=1, max=1000, help="Run it this often, one after the other.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; open no socket.")] = False,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit XML report.", metavar="FILE")] = None,
@@ -30,6 +32,11 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run journeys once; exit 0 passed, 1 failed, 2 unknown (ours), 3 invalid."""
+    if url:
+        if dry_run:
+            stop("a daemon has no --dry-run: leave out --url, and the plan is made here")
+        records = _run_afar(what, url, token, times, None if as_json else every_check)
+        raise typer.Exit(_end(records, junit, as_json))
     loaded, journeys = find_journeys(what, settings or [])
     if dry_run:
         from synthmon.cli.plan import draw_plan
@@ -38,14 +45,33 @@ def run(
             screen().print(draw_plan(journey, loaded.settings))
         raise typer.Exit(OK)
     kept = store or (loaded.settings.store if loaded.settings.files else "memory:")
-    records = asyncio.run(_run(journeys, loaded, kept, times, None if as_json else every_check))
+    from synthmon.runtime.once import LetGo
+
+    try:
+        records = asyncio.run(_run(journeys, loaded, kept, times, None if as_json else every_check))
+    except LetGo:
+        stop(_left_behind(kept, store), UNKNOWN)
+    raise typer.Exit(_end(records, junit, as_json))
+
+
+def _left_behind(kept: str, store: str) -> str:
+    """What to do about a run that was let go."""
+    if kept == "memory:":
+        return "stopped at once: what the run made is still there, and only memory knew of it; take it back by hand"
+    option = f" --store {kept}" if store else ""
+    told = f"`synthmon debts{option}` lists it, `synthmon debts --pay{option}` takes it back"
+    return f"stopped at once: what the run made may still be there. {told}"
+
+
+def _end(records: Sequence[Record], junit: Path | None, as_json: bool) -> int:
+    """Tell machines; the exit code."""
     if as_json:
         print_json(records if len(records) > 1 else records[0] if records else None)
     if junit is not None:
         from synthmon.cli.junit import write_junit
 
         write_junit(junit, records)
-    raise typer.Exit(code_of(records))
+    return code_of(records)
 
 
 def code_of(records: Sequence[Record]) -> int:
@@ -77,6 +103,23 @@ async def _run(
             stage.clear()
             screen().print(draw(record, every_check))
             records.append(record)
+    return records
+
+
+def _run_afar(what: str, url: str, token: str, times: int, every_check: bool | None) -> list[Record]:
+    """The records of runs that the daemon at `url` makes; drawn as above."""
+    from synthmon.cli.waterfall import draw
+    from synthmon.runtime.remote import Daemon, Refusal
+    from synthmon.runtime.remote_runs import run_afar
+
+    records = []
+    try:
+        for shown in run_afar(Daemon(url, token), what, times):
+            records.append(shown.record)
+            if every_check is not None:
+                screen().print(draw(shown.record, every_check, shown.moments))
+    except Refusal as refusal:
+        stop(str(refusal), INVALID if refusal.status == 404 else UNKNOWN)
     return records
 
 

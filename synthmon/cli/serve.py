@@ -24,8 +24,8 @@ def serve(
     from synthmon.core.errors import Invalid  # with the imports of the daemon, which take a second
     from synthmon.language.amounts import seconds
     from synthmon.runtime.daemon import Wishes
-    from synthmon.runtime.daemon import serve as run_daemon
     from synthmon.runtime.logs import log_json
+    from synthmon.runtime.open_daemon import serve as run_daemon
     from synthmon.store.failures import StoreUnusable
 
     log_json(sys.stderr)

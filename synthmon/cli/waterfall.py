@@ -8,9 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from synthmon.cli.output import in_one_line
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Attempt, CheckRecord, Record, StepRecord
-from synthmon.core.timeline import OWN, timeline
+from synthmon.core.timeline import OWN, Moment, timeline
 
 WIDTH = 32
 MOST_MOMENTS = 80
@@ -31,8 +32,8 @@ _PHASES = (
 )
 
 
-def draw(record: Record, every_check: bool = False) -> RenderableType:
-    """The whole run; checks that hold are left out unless `every_check`."""
+def draw(record: Record, every_check: bool = False, moments: Sequence[Moment] = ()) -> RenderableType:
+    """The whole run; checks that hold are left out unless `every_check`. `moments`: for evidence that is not here."""
     parts: list[RenderableType] = [headline(record)]
     if record.message:
         parts.append(Text(f"  {record.message}", style="red" if record.outcome is Outcome.FAILED else "magenta"))
@@ -48,8 +49,8 @@ def draw(record: Record, every_check: bool = False) -> RenderableType:
         parts.extend(_check(check) for check in failed)
     parts.extend(_clauses(record, every_check))
     parts.extend(Text(f"note  {note}", style="yellow") for note in record.notes)
-    if record.evidence:
-        parts.append(_timeline(record))
+    if moments or record.evidence:
+        parts.append(_timeline(moments or timeline(record)))
     elif record.evidence_forgotten:
         parts.append(Text("Its evidence is no longer kept.", style="dim"))
     if record.debts:
@@ -174,22 +175,21 @@ def _clauses(record: Record, every_check: bool) -> Iterator[Text]:
     for clause in shown:
         mark, style = {"pass": ("✓", "green"), "fail": ("✗", "red")}.get(clause.verdict, ("?", "magenta"))
         yield Text.assemble(
-            (f"{mark} ", style), (f"{clause.place}  ", "dim"), clause.text, (f"   {clause.said}", style)
+            (f"{mark} ", style), (f"{clause.place}  ", "dim"), clause.text, (in_one_line(f"   {clause.said}"), style)
         )
 
 
-def _timeline(record: Record) -> Table:
+def _timeline(moments: Sequence[Moment]) -> Table:
     """What happened where, by the clock of whoever told it."""
     table = Table(box=None, padding=(0, 1), show_header=False, pad_edge=True)
     for justify in ("right", "left", "left", "left", "left"):
         table.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
-    moments = timeline(record)
     for moment in moments[:MOST_MOMENTS]:
         style = "dim" if moment.source == OWN else ""
         what = moment.what + (f"  (attempt {moment.attempt})" if moment.attempt > 1 else "")
         decided = ", ".join(f"{'✗' if verdict == 'fail' else '✓'} {text}" for text, verdict in moment.decides)
         row = (f"{moment.at_ms:+.0f} ms", moment.source, moment.who, what, f"{moment.status}  {decided}".strip())
-        table.add_row(*(Text(cell, style) for cell in row))
+        table.add_row(*(Text(in_one_line(cell), style) for cell in row))
     if len(moments) > MOST_MOMENTS:
         table.add_row("", "", "", f"… and {len(moments) - MOST_MOMENTS} more", "")
     return table

@@ -38,6 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from synthmon.connections.amqp_messages import message_of, properties_of
 from synthmon.connections.amqp_words import in_words
 from synthmon.connections.breaking import Breakable
+from synthmon.connections.opening import opened
 from synthmon.core.connections import ConnectionTrouble, Objection, Outlet
 from synthmon.core.door import Hear, OpenEar
 from synthmon.core.messages import Publication
@@ -271,12 +272,7 @@ class AmqpConnection:
     async def open(self, keys: AmqpKeys, outlet: Outlet) -> AmqpLink:
         """Connect to it."""
         link = AmqpLink()
-        try:
-            await link.connect(keys, outlet)
-        except BaseException:
-            await link.aclose()
-            raise
-        return link
+        return await opened(link, link.connect(keys, outlet))
 
 
 CONNECTION = AmqpConnection()

@@ -30,11 +30,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import BaseModel, Field, StrictBool
 
-from synthmon.connections.aws.keys import SECRETS, AwsKeys, endpoint_of, hosts_of
+from synthmon.connections.aws.endpoints import endpoint_of, hosts_of
 from synthmon.connections.aws.opening import open_service
 from synthmon.connections.aws.partiql import bound, json_of, names_of, row_of
 from synthmon.connections.breaking import Breakable
 from synthmon.connections.sql_values import MOST_BYTES
+from synthmon.core.aws import SECRETS, AwsKeys
 from synthmon.core.connections import ConnectionTrouble, Outlet
 from synthmon.core.outcomes import Reason
 

@@ -37,6 +37,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthmon.connections.breaking import Breakable
+from synthmon.connections.opening import opened
 from synthmon.core.connections import ConnectionTrouble, Outlet
 from synthmon.core.door import Hear, OpenEar
 from synthmon.core.messages import Publication
@@ -188,12 +189,7 @@ class KafkaConnection:
     async def open(self, keys: KafkaKeys, outlet: Outlet) -> KafkaLink:
         """Connect to it."""
         link = KafkaLink(keys, outlet)
-        try:
-            await link.connect()
-        except BaseException:
-            await link.aclose()
-            raise
-        return link
+        return await opened(link, link.connect())
 
 
 CONNECTION = KafkaConnection()

@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synthmon.connections.breaking import Breakable
 from synthmon.connections.mqtt_session import Heard, Session, dial
+from synthmon.connections.opening import opened
 from synthmon.core.connections import ConnectionTrouble, Objection, Outlet
 from synthmon.core.door import Hear, OpenEar
 from synthmon.core.messages import Message, Publication
@@ -170,12 +171,7 @@ class MqttConnection:
     async def open(self, keys: MqttKeys, outlet: Outlet) -> MqttLink:
         """Connect to it."""
         link = MqttLink(keys, outlet)
-        try:
-            await link.connect()
-        except BaseException:
-            await link.aclose()
-            raise
-        return link
+        return await opened(link, link.connect())
 
 
 CONNECTION = MqttConnection()

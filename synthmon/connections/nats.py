@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthmon.connections.breaking import Breakable
+from synthmon.connections.opening import opened
 from synthmon.core.connections import ConnectionTrouble, Outlet
 from synthmon.core.door import Hear, OpenEar
 from synthmon.core.messages import Message, Publication
@@ -195,12 +196,7 @@ class NatsConnection:
     async def open(self, keys: NatsKeys, outlet: Outlet) -> NatsLink:
         """Connect to it."""
         link = NatsLink()
-        try:
-            await link.connect(keys, outlet)
-        except BaseException:
-            await link.aclose()
-            raise
-        return link
+        return await opened(link, link.connect(keys, outlet))
 
 
 CONNECTION = NatsConnection()

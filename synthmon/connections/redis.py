@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthmon.connections.breaking import Breakable
+from synthmon.connections.opening import opened
 from synthmon.core.connections import ConnectionTrouble, Outlet
 from synthmon.core.door import Hear, OpenEar
 from synthmon.core.messages import Publication
@@ -185,12 +186,7 @@ class RedisConnection:
     async def open(self, keys: RedisKeys, outlet: Outlet) -> RedisLink:
         """Connect to it."""
         link = RedisLink()
-        try:
-            await link.connect(keys, outlet)
-        except BaseException:
-            await link.aclose()
-            raise
-        return link
+        return await opened(link, link.connect(keys, outlet))
 
 
 CONNECTION = RedisConnection()

@@ -42,10 +42,11 @@ from pydantic import BaseModel, Field
 
 from synthmon.connections.aws.attributes import attributes_of, fifo_of, headers_of, text_of
 from synthmon.connections.aws.bound import FedLink
-from synthmon.connections.aws.keys import SECRETS, AwsKeys, Endpoint, endpoint_of, hosts_of, queues_of
+from synthmon.connections.aws.endpoints import Endpoint, endpoint_of, hosts_of, queues_of
 from synthmon.connections.aws.opening import open_service
 from synthmon.connections.aws.own import Own, made, new_name, quietly, removed
 from synthmon.connections.aws.queues import Read
+from synthmon.core.aws import SECRETS, AwsKeys
 from synthmon.core.connections import ConnectionTrouble, Objection, Outlet
 from synthmon.core.messages import Message, Publication
 from synthmon.core.outcomes import Reason

@@ -36,6 +36,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from synthmon.connections.opening import opened
 from synthmon.connections.sql_mysql import dial_mysql
 from synthmon.connections.sql_names import Dialect, names_in
 from synthmon.connections.sql_pool import SqlLink
@@ -109,12 +110,7 @@ class SqlConnection:
         async def dial() -> Session:
             return await _dialled(target, outlet, link)
 
-        try:
-            await link.connect(dial)
-        except BaseException:
-            await link.aclose()
-            raise
-        return link
+        return await opened(link, link.connect(dial))
 
 
 CONNECTION = SqlConnection()

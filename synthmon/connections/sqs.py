@@ -39,10 +39,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from synthmon.connections.aws.attributes import attributes_of, fifo_of, headers_of, text_of, trace_of
-from synthmon.connections.aws.keys import SECRETS, AwsKeys, endpoint_of, hosts_of
+from synthmon.connections.aws.endpoints import endpoint_of, hosts_of
 from synthmon.connections.aws.opening import open_service
 from synthmon.connections.aws.queues import QueueEar, count_of, objection_to, url_of
 from synthmon.connections.breaking import Breakable
+from synthmon.core.aws import SECRETS, AwsKeys
 from synthmon.core.connections import ConnectionTrouble, Objection, Outlet
 from synthmon.core.door import Hear, OpenEar
 from synthmon.core.messages import Gap, Message, Publication

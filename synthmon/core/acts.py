@@ -57,6 +57,14 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Widen:
+    """Let an open `Watch`, the one with this id, look for these keys too (`sources.Widens`); nothing answers it."""
+
+    id: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Tell me when the run's clock reads `at_s`."""
 
@@ -79,7 +87,7 @@ class Note:
     entry: Learned | Settled
 
 
-Act = Do | Arm | Watch | Wake | Cancel | Note
+Act = Do | Arm | Watch | Widen | Wake | Cancel | Note
 
 INTERRUPT = "!interrupt"  # the id of a Seen nobody asked for: SIGTERM, a lost fence
 DEADLINE = "!deadline"

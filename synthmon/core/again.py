@@ -99,6 +99,7 @@ class Again(Transaction):
         self.known = run.again.names
         sent = {step.id for step in journey.flat}  # theirs are learnt anew: a second effect has an id of its own
         self.names.update((name, value) for name, value in self.known.items() if name.partition(".")[0] not in sent)
+        self.ids.refuse(self.known.values())  # who honours keys answers with these: the first run's records bear them
         self.settle_s = max([SETTLE_S, *(source.lag_s + 0.5 for source in journey.promises.sources)])
         self.monitor.drop(journey.promises.clauses)  # of what was taken back nothing holds any more
         self.there: dict[str, bool | None] = {}  # path of a debt → whether something is there; None: nobody knows

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from synthmon.core.secrets import masked
 from synthmon.core.timing import Timing
@@ -95,3 +96,17 @@ class Visited:
     first_paint_ms: float | None = None
     largest_paint_ms: float | None = None
     shot: str = ""  # the name of its picture, if there is one
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """What the step looked at (`core.proof.contents.Telling`)."""
+        return {word: dict(found) for word, found in (("read", self.read), ("count", self.count)) if found}
+
+    def saying(self, said: Mapping[str, Any]) -> Visited:
+        """The same page, with other things on it."""
+        return replace(self, read=said.get("read", {}), count=said.get("count", {}))
+
+    def broken(self) -> Visited:
+        """The page of a site that is out of order."""
+        nothing = dict.fromkeys(self.count, 0)
+        return replace(self, status=500, title="", text="", read={}, count=nothing, failed=max(1, self.failed))

@@ -37,8 +37,9 @@ class EventSpec:
         """Whether a record is one of these."""
         if record.source != self.source:
             return False
-        if any(_part(record, name) != value for name, value in self.fields.items()):
-            return False
+        for name, value in self.fields.items():
+            if _part(record, name) != value:
+                return False
         return self.where is None or self._holds(self.where, record)
 
     def _holds(self, where: Expression, record: Evidence) -> bool:

@@ -7,14 +7,16 @@ directions. Bounds combine along chains of clocks (Floyd and Warshall, over at m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import combinations
 from typing import Protocol
 
 from synthmon.core.evidence import Evidence
 
 MOST_CLOCKS = 20
+MOST_REMEMBERED = 200  # clocks, of which bounds are kept at hand
 MOST_SLACK_NS = 5_000_000_000
 OURS = "~synthmon"
 """The clock of this process, among those of systems."""
@@ -42,6 +44,11 @@ class Ordering(Protocol):
         """By how much a record may have happened earlier than it says, as seen from another clock."""
         ...
 
+    @property
+    def changes(self) -> int:
+        """Another number once an order may be told otherwise than before."""
+        ...
+
     def order(self, a: Evidence, b: Evidence) -> Order:
         """Which of two came first, or that nobody can tell."""
         ...
@@ -67,11 +74,19 @@ class Clocks:
     unsteady: frozenset[str] = frozenset()
 
     @property
+    def changes(self) -> int:
+        """As of `Ordering`: what is known stays as it is."""
+        return 0
+
+    @property
     def slack_ns(self) -> int:
         """As of `Ordering`; a look at what comes later than that helps nobody."""
-        known = {name for pair in self.apart for name in pair if name != OURS}
-        bounds = [abs(bound) for a in known for b in known if a != b for bound in self.bounds(a, b)]
-        return max([self.skew_ns, *(min(bound, MOST_SLACK_NS) for bound in bounds)])
+        known = sorted({name for pair in self.apart for name in pair if name != OURS})
+        worst_ns = self.skew_ns
+        for a, b in combinations(known, 2):
+            low, high = self.bounds(a, b)
+            worst_ns = max(worst_ns, min(abs(low), MOST_SLACK_NS), min(abs(high), MOST_SLACK_NS))
+        return worst_ns
 
     def bounds(self, a: str, b: str) -> tuple[int, int]:
         """Between what and what clock b is ahead of clock a."""
@@ -96,36 +111,49 @@ class Clocks:
         return doubt_within(self.bounds(clock_of(a), clock_of(b)), a, b)
 
 
-class Recalled:
-    """An `Ordering` that asks another one once for each two records; for as long as these are there."""
+class Orders:
+    """The orders of many records at once: bounds are looked up once for each two clocks."""
 
     def __init__(self, clocks: Clocks) -> None:
-        self._clocks, self.slack_ns = clocks, clocks.slack_ns
-        self._names: dict[int, str] = {}
-        self._bounds: dict[tuple[str, str], tuple[int, int]] = {}
-        self._orders: dict[tuple[int, int], Order] = {}
+        self._clocks = clocks
+        self._bounds: dict[str, dict[str, tuple[int, int]]] = {}
 
-    def order(self, a: Evidence, b: Evidence) -> Order:
-        """As of `Ordering`."""
-        both = id(a), id(b)
-        found = self._orders.get(both)
-        if found is None:
-            names = self._name(a), self._name(b)
-            bounds_ns = self._bounds.get(names)
-            if bounds_ns is None:
-                bounds_ns = self._bounds[names] = self._clocks.bounds(*names)
-            found = self._orders[both] = order_within(bounds_ns, a, b)
-        return found
+    def told(self, records: Sequence[Evidence]) -> Iterator[tuple[int, int]]:
+        """Of each two whose order can be told, where the earlier stands and where the later; in order of the pairs."""
+        clocks, shown_ns = [clock_of(record) for record in records], [record.at_ns for record in records]
+        linked = _linked(records)
+        if len(self._bounds) > MOST_REMEMBERED:
+            self._bounds.clear()
+        for i, begin_ns in enumerate(shown_ns):
+            known = self._bounds.setdefault(clocks[i], {})
+            for j in range(i + 1, len(records)):
+                bounds_ns = known.get(clocks[j])
+                if bounds_ns is None:
+                    bounds_ns = known[clocks[j]] = self._clocks.bounds(clocks[i], clocks[j])
+                low_ns, high_ns = bounds_ns
+                apart_ns = shown_ns[j] - begin_ns
+                if low_ns == high_ns == apart_ns or (linked and (i, j) in linked):
+                    match order_within(bounds_ns, records[i], records[j]):
+                        case Order.BEFORE:
+                            yield i, j
+                        case Order.AFTER:
+                            yield j, i
+                elif apart_ns > high_ns:
+                    yield i, j
+                elif apart_ns < low_ns:
+                    yield j, i
 
-    def doubt(self, a: Evidence, b: Evidence) -> str:
-        """As of `Ordering`."""
-        return self._clocks.doubt(a, b)
 
-    def _name(self, record: Evidence) -> str:
-        name = self._names.get(id(record))
-        if name is None:
-            name = self._names[id(record)] = clock_of(record)
-        return name
+def _linked(records: Sequence[Evidence]) -> set[tuple[int, int]]:
+    """Where two stand of which one names the other as its cause."""
+    if not any(record.causes for record in records):
+        return set()
+    named: dict[str, list[int]] = {}
+    for i, record in enumerate(records):
+        for name in {record.id, record.span_id}:
+            named.setdefault(name, []).append(i)
+    pairs = ((i, j) for j, record in enumerate(records) for cause in record.causes for i in named.get(cause, ()))
+    return {(min(i, j), max(i, j)) for i, j in pairs}
 
 
 def order_within(bounds_ns: tuple[int, int], a: Evidence, b: Evidence) -> Order:
@@ -162,9 +190,11 @@ def doubt_within(bounds_ns: tuple[int, int], a: Evidence, b: Evidence) -> str:
 def clock_of(record: Evidence) -> str:
     """Which clock a record was stamped by: that of its service, on the machine or instance that the record names, as
     one service may run on many. What names nobody is stamped by whoever writes for its source."""
-    name = record.clock or record.source
+    name, attrs = record.clock or record.source, record.attrs
+    if not attrs:
+        return name
     for attribute in MACHINES:
-        if (machine := record.attrs.get(attribute)) and machine != name:
+        if attribute in attrs and (machine := attrs[attribute]) and machine != name:
             return f"{name}@{machine}"
     return name
 
@@ -181,13 +211,18 @@ def edges(records: Iterable[Evidence]) -> list[Edge]:
     """Every pair of records of which one caused the other, on different clocks. A cause counts from its begin (a span
     calls while it lasts), an effect from its own, save that a consumer may have begun to wait before there was one."""
     known = list(records)
+    if not any(record.causes for record in known):
+        return []
     by_id = {name: record for record in known for name in (record.id, record.span_id) if name}
-    return [
-        (clock_of(cause), clock_of(record), _taken_ns(record) - begin_ns(cause))
-        for record in known
-        for name in record.causes
-        if (cause := by_id.get(name)) is not None and clock_of(cause) != clock_of(record)
-    ]
+    found = []
+    for record in known:
+        for name in record.causes:
+            if (cause := by_id.get(name)) is None:
+                continue
+            a, b = clock_of(cause), clock_of(record)
+            if a != b:
+                found.append((a, b, _taken_ns(record) - begin_ns(cause)))
+    return found
 
 
 def learn(found: Iterable[Edge], skew_ns: int = 0) -> Clocks:
@@ -205,22 +240,39 @@ def learn(found: Iterable[Edge], skew_ns: int = 0) -> Clocks:
 def closed(direct: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
     """Bounds along chains of clocks too. `found[a, a]` is below 0 where they contradict each other (a negative cycle),
     else it is not there."""
-    apart = dict(direct)
-    names = sorted({name for pair in direct for name in pair})
-    for middle in names:
-        into = [(a, apart[a, middle]) for a in names if (a, middle) in apart]
-        out = [(b, apart[middle, b]) for b in names if (middle, b) in apart]
-        for a, first in into:
+    rows: dict[str, dict[str, int]] = {name: {} for name in sorted({name for pair in direct for name in pair})}
+    for (a, b), bound in direct.items():
+        rows[a][b] = bound
+    for middle, beyond in rows.items():
+        out = tuple(beyond.items())
+        for a, row in rows.items():
+            if (first := row.get(middle)) is None:
+                continue
             for b, second in out:
                 through = first + second
-                if through < apart.get((a, b), 0 if a == b else FAR_NS):
-                    apart[a, b] = through
-    return apart
+                if through < row.get(b, 0 if a == b else FAR_NS):
+                    row[b] = through
+    return {(a, b): bound for a, row in rows.items() for b, bound in row.items()}
+
+
+def tightened(apart: dict[tuple[str, str], int], pair: tuple[str, str], bound: int) -> None:
+    """Bounds that are closed already, closed again with one that became less: what `closed` finds of all of them, or,
+    where they contradict each other, that they do."""
+    a, b = pair
+    into = [(name, first) for (name, end), first in apart.items() if end == a and name != a]
+    out = [(name, second) for (begin, name), second in apart.items() if begin == b and name != b]
+    for name, first in (*into, (a, 0)):
+        for other, second in (*out, (b, 0)):
+            through = first + bound + second
+            if through < apart.get((name, other), 0 if name == other else FAR_NS):
+                apart[name, other] = through
 
 
 def grain_ns(at_ns: int) -> int:
     """How coarse an instant may be: what is written in whole seconds or milliseconds was anywhere within."""
-    return next((grain for grain in (1_000_000_000, 1_000_000, 1_000) if at_ns % grain == 0), 1)
+    if at_ns % 1_000:
+        return 1
+    return 1_000_000_000 if at_ns % 1_000_000_000 == 0 else 1_000_000 if at_ns % 1_000_000 == 0 else 1_000
 
 
 def _taken_ns(record: Evidence) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_encoders, ext_optional, ext_strings
 
 from synthmon.core import functions
+from synthmon.core.cel_faults import located, plainly
 from synthmon.core.words import chains, declared_part, operands, recall, respell
 
 _TYPES: Mapping[str, Any] = {
@@ -100,16 +101,19 @@ class Expression:
     refs: frozenset[str]
     _program: Any = field(repr=False)
     _env: Any = field(repr=False)
-    _layout: Mapping[str, str] = field(default_factory=dict, repr=False)  # name → the slot that stands for it
+    _layout: Mapping[str, str] = field(repr=False)  # name → the slot that stands for it
+    _compile: Callable[[Any, str], Any] = field(repr=False)  # an operand of a check that does not hold
 
     def value(self, scope: Scope) -> Any:
         """Its value as JSON-like Python (plus datetime, timedelta, bytes). Raises `ExpressionError`."""
+        if self.text in self.refs and type(said := scope.names.get(self.text)) is str:
+            return said  # `${order.id}`, the commonest of all: CEL would give the same text back
         try:
             got = self._program.eval(scope.activation(self._env, self._layout))
         except RuntimeError as error:  # a budget of the evaluator
-            raise ExpressionError(self.text, _plainly(str(error))) from error
+            raise ExpressionError(self.text, plainly(str(error))) from error
         if got.type() == cel.Type.ERROR:
-            raise ExpressionError(self.text, self._named(_plainly(str(got.value()))))
+            raise ExpressionError(self.text, self._named(plainly(str(got.value()))))
         value = got.plain_value()
         return bytes(value) if isinstance(value, bytearray) else value
 
@@ -129,7 +133,7 @@ class Expression:
         shown: list[tuple[str, Any]] = []
         for text in operands(self.text):
             try:
-                program = self._env.compile(respell(_seeded(text), self._layout))
+                program = self._compile(self._env, respell(_seeded(text), self._layout))
                 got = program.eval(scope.activation(self._env, self._layout))
             except RuntimeError:
                 continue  # an operand inside a macro: its variable is unknown out here
@@ -158,6 +162,8 @@ class Compiler:
         self._chains: dict[str, frozenset[str]] = {}
         self._layouts: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
         self._done: dict[tuple[str, int, int], Expression] = {}
+        # in an outage the same checks fail again and again; no more are kept, as each is a few kilobytes
+        self._operand = lru_cache(maxsize=_MOST_OPERANDS)(_compiled)
 
     def compile(self, text: str, names: Mapping[str, str]) -> Expression:
         """Compile against names → types (bool int double string bytes timestamp duration dyn list map text_map).
@@ -179,7 +185,7 @@ class Compiler:
             layout = {name: f"{name[:-1]}_" for name in names if name in _CEL_TYPES}
             env = _environment({layout.get(name, name): kind for name, kind in names.items()})
             program = _in_words(respell(text, layout), env)  # as the writer wrote it, for the fault and its column
-        made = Expression(text, _type_word(program.return_type()), refs, program, env, layout)
+        made = Expression(text, _type_word(program.return_type()), refs, program, env, layout, self._operand)
         if not refs:
             try:
                 made.value(Scope({}))
@@ -219,6 +225,11 @@ class Compiler:
         return self._envs[key]
 
 
+def _compiled(env: Any, text: str) -> Any:
+    return env.compile(text)
+
+
+_MOST_OPERANDS = 1_000  # whose programs are kept
 _SLOTS = 8  # of each type, to begin with; a journey with more names of a type gets an environment with more
 
 
@@ -241,7 +252,7 @@ def _in_words(text: str, env: Any) -> Any:
         env.compile(text)  # without the seed: columns are the writer's
         return env.compile(_seeded(text))
     except RuntimeError as error:
-        raise _compile_error(str(error), text) from error
+        raise CompileError(*located(str(error), text)) from error
 
 
 def _environment(names: Mapping[str, str]) -> Any:
@@ -250,36 +261,6 @@ def _environment(names: Mapping[str, str]) -> Any:
         extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional(), ext_encoders.ExtEncoders()],
         functions=_declared(),
     )
-
-
-_NO_KEY = re.compile(r"Key not found in map : (.*)")
-_NO_NAME = re.compile(r'No value with name "(.*)" found in Activation')
-_NO_ITEM = re.compile(r"Index error: index=(-?\d+) size=(\d+)")
-_METHOD = re.compile(rf"\b({'|'.join(functions.BOUNDED)})_\b")
-_WHERE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-
-
-def _compile_error(message: str, text: str) -> CompileError:
-    """What CEL says, its column counted in the whole of a text of many lines."""
-    found = _WHERE.search(message)
-    if not found:
-        return CompileError(1, _plainly(message))
-    column = sum(len(line) + 1 for line in text.split("\n")[: int(found[1]) - 1]) + int(found[2])
-    fault = _METHOD.sub(r"\1", found[3].replace(" (in container '')", ""))
-    name = re.search(r"undeclared reference to '([^']+)'", fault)
-    return CompileError(column, fault, name[1] if name else "")
-
-
-def _plainly(message: str) -> str:
-    """CEL's words without its status code, and the two commonest in words of our own."""
-    bare = _METHOD.sub(r"\1", re.sub(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$", "", message))
-    if found := _NO_KEY.fullmatch(bare):
-        return f"there is no key {found[1]}"
-    if found := _NO_NAME.fullmatch(bare):
-        return f"the answer has no {found[1]}"
-    if found := _NO_ITEM.fullmatch(bare):
-        return f"there is no item {found[1]} in a list of {found[2]}"
-    return bare
 
 
 def _type_word(kind: Any) -> str:

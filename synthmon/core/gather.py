@@ -6,22 +6,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from synthmon.core.acts import Wake, Watch
+from synthmon.core.acts import Wake, Watch, Widen
+from synthmon.core.blindness import Blindness
 from synthmon.core.clauses import Clause
 from synthmon.core.clocks import TRUSTED, Clocks
+from synthmon.core.course import Course, Look
 from synthmon.core.evidence import MOST_BYTES, MOST_RECORDS, Blind, Evidence, Wanted, Watermark
 from synthmon.core.expressions import ExpressionError
-from synthmon.core.journey import Journey
+from synthmon.core.journey import Journey, Step
+from synthmon.core.judgement import Verdict
 from synthmon.core.listen import Listening
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.own_keys import given_keys
 from synthmon.core.reactor import Strand
 from synthmon.core.run import Run
+from synthmon.core.saved_ids import SavedIds
 from synthmon.core.secrets import Vault
-from synthmon.core.sequence import Monitor, Verdict
+from synthmon.core.sequence import Monitor
 from synthmon.core.sightings import Sightings
 
 PATIENCE_S = 2.0  # that a source may be late beyond its lag before what it has not told is unknown
-SHORTEST_KEY = 8
 LONGEST_LOOK_ON_S, LOOK_ON_EVERY_S, BEFORE_DEADLINE_S = 15.0, 0.25, 0.2
 
 
@@ -44,6 +48,8 @@ class Gathering(Listening):
         self._evidence_bytes = 0
         self._gathered_s = now_s
         self._overflowed = False  # from then on absence proves nothing
+        self.blindness = Blindness()
+        self.ids = SavedIds(journey, vault.holds)
         self.sightings = Sightings(assuming(clocks, journey))
         begin_ns = self.wall_ns(now_s)
         self.monitor = Monitor(journey.promises.events, journey.promises.clauses, begin_ns, self.sightings)
@@ -54,13 +60,9 @@ class Gathering(Listening):
 
     def gather(self) -> None:
         """Begin: before anything leaves, so that nothing is missed."""
-        keys = tuple(
-            value
-            for name, value in self.names.items()
-            if name.startswith(("identity.", "vars.")) and isinstance(value, str) and len(value) >= SHORTEST_KEY
-        )
         self._gathered_s = self.now_s
-        wanted = self.wanted(self.wall_ns(self.now_s), keys)
+        wanted = self.wanted(self.wall_ns(self.now_s), given_keys(self.names))
+        self.ids.refuse(wanted.marks)
         for source in self.journey.promises.sources:
             act_id = f"~evidence/{source.name}"
             self.ask(Watch(act_id, source, wanted))
@@ -70,8 +72,17 @@ class Gathering(Listening):
         """By which marks a record is known as this run's."""
         return Wanted(self.run.id, self.run.namespace, since_ns, keys, (self.run.id,))
 
+    def judged(self, step: Step, course: Course, names: Mapping[str, Any], sent_s: float, at_s: float) -> Look:
+        """What was seen, as ever; the ids in what it saves are sought from now on."""
+        look = super().judged(step, course, names, sent_s, at_s)
+        if look.ok and course.saved and (keys := self.ids.learn(step.id, course.saved, self.wall_ns(self.now_s))):
+            for source in self.journey.promises.sources:
+                self.ask(Widen(f"~evidence/{source.name}", keys))
+        return look
+
     def look_on(self, deadline_s: float) -> Strand:
         """When something failed: what led to it may be on its way still, until every source has told that far."""
+        self._no_more_ids()
         failed = any(course.outcome is Outcome.FAILED for course in self.courses.values())
         failed = failed or any(judged.verdict is Verdict.FAIL for judged in self.monitor.judgements)
         if not failed or not self.sent_s:
@@ -98,7 +109,8 @@ class Gathering(Listening):
                 case Watermark() if self._overflowed:
                     continue
                 case Evidence() | Watermark() | Blind() as report:
-                    if self.monitor.feed(report):
+                    self.blindness.take(report, seen.at_s)
+                    if self.ids.counts(report, self.courses) and self.monitor.feed(report):
                         self.tell("~verdict")
 
     def _keep(self, record: Evidence) -> bool:
@@ -109,7 +121,9 @@ class Gathering(Listening):
         size_bytes = record.size_bytes
         if len(self.evidence) >= MOST_RECORDS or self._evidence_bytes + size_bytes > MOST_BYTES:
             said = f"more than {MOST_RECORDS} records or {MOST_BYTES >> 20} MiB came of this run"
-            self.monitor.feed(Blind(record.source, Reason.TOO_MANY, said))
+            full = Blind(record.source, Reason.TOO_MANY, said)
+            self.blindness.take(full, self.now_s)
+            self.monitor.feed(full)
             self._overflowed = True
             return False
         self.evidence[key] = record
@@ -123,6 +137,7 @@ class Gathering(Listening):
         if not promises.clauses:
             return
         self._leave_out()
+        self._no_more_ids()
         for step, at_s in self.sent_s.items():
             self.monitor.sent(step, self.wall_ns(at_s))
         end_s = self.now_s + promises.within_s
@@ -131,6 +146,10 @@ class Gathering(Listening):
         yield from self._until_decided(end_s + lag_s + self.sightings.slack_ns / 1e9 + PATIENCE_S)
         yield from self.sleep("~settle", self.now_s + promises.settle_s)
         self.monitor.close("its sources did not tell in time")
+
+    def _no_more_ids(self) -> None:
+        for mark in self.ids.release():
+            self.monitor.feed(mark)
 
     def _until_decided(self, last_s: float) -> Strand:
         self.ask(Wake("~verdicts", last_s))

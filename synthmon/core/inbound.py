@@ -11,6 +11,8 @@ from typing import Protocol
 from synthmon.core.headers import why_not
 from synthmon.core.telemetry import Log, Span
 
+MOST_REFUSED = 100  # calls that are told of one address: whoever knows it may call for as long as it is open
+
 _UNSAFE_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")  # RFC 9110 5.5
 
 
@@ -94,15 +96,25 @@ class Telemetry:
 Take = Callable[[Call], bool]
 """Hears of a call at once, on the loop, and must not wait; False: no room, the caller is told to come again (503)."""
 
+Refuse = Callable[[str], None]
+"""Hears at once why a call on an address was refused, in words that repeat nothing that the caller wrote."""
+
 Hear = Callable[[Telemetry], bool]
 """Hears of telemetry at once, on the loop, and must not wait; False: no room, the sender is told to come again."""
+
+
+def unheard(why: str) -> None:
+    """Nobody asks which calls were refused."""
 
 
 class Hooks(Protocol):
     """Who gives out addresses."""
 
-    def open(self, hook: Hook, deliver: Take) -> Address:
-        """Arm a hook; it takes calls from this moment on. Raises `Crowded` when too many are open, `NotListening`."""
+    def open(self, hook: Hook, deliver: Take, refused: Refuse = unheard) -> Address:
+        """Arm a hook; it takes calls from this moment on. Raises `Crowded` when too many are open, `NotListening`.
+
+        `refused` hears of the first `MOST_REFUSED` calls that are not taken.
+        """
         ...
 
     def close(self, address: Address) -> None:
@@ -132,7 +144,7 @@ class Deaf:
     def __init__(self, why: str = "nothing listens for calls here: see `hooks:` in the settings") -> None:
         self._why = why
 
-    def open(self, hook: Hook, deliver: Take) -> Address:
+    def open(self, hook: Hook, deliver: Take, refused: Refuse = unheard) -> Address:
         """Raises `NotListening`."""
         raise NotListening(self._why)
 

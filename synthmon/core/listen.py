@@ -13,11 +13,12 @@ from synthmon.core.door import Trouble
 from synthmon.core.expressions import ExpressionError
 from synthmon.core.forward import Forward
 from synthmon.core.journey import Hears, Journey, Step, Within
-from synthmon.core.messages import Gap, Message, carries
+from synthmon.core.messages import Declined, Gap, Message, carries
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
 from synthmon.core.reactor import Strand
 from synthmon.core.run import Attempt, Run
 from synthmon.core.secrets import Vault
+from synthmon.core.unheard import Unheard
 
 MOST_MESSAGES, MOST_BYTES = 1000, 2 * 1024 * 1024  # that one ear keeps
 
@@ -35,6 +36,8 @@ class Ear:
     count: int = 0
     size_bytes: int = 0
     gap: Gap | None = None
+    mine: int = 0  # of what came, judged to be of this run
+    unheard: Unheard = field(default_factory=Unheard)
     awaited: bool = False
 
     def take(self, message: Message) -> None:
@@ -114,6 +117,12 @@ class Listening(Forward):
             match seen.answer:
                 case Message() as message if self._perhaps_mine(ear, message):
                     ear.take(message)
+                case Message():
+                    ear.unheard.others += 1
+                    continue
+                case Declined() as declined:
+                    ear.unheard.refuse(declined.detail, seen.at_s - self.begin_s)
+                    continue
                 case Gap() as gap:
                     ear.gap = ear.gap or gap
             if seen.trouble is not None:
@@ -121,6 +130,13 @@ class Listening(Forward):
             if ear.awaited:
                 ear.awaited = False
                 self.tell(f"{ear.step.id}~news")
+
+    def besides(self, step: Step) -> str:
+        """What came to a step that failed and did not count, for the end of its message."""
+        ear = self.ears.get(step.id)
+        if ear is None or step.hears is None:
+            return ""
+        return ear.unheard.said(ear.mine, by_where=step.hears.where is not None)
 
     def close_ears(self) -> None:
         """Nothing more is heard."""
@@ -178,9 +194,13 @@ class Listening(Forward):
         while True:
             while ear.came:
                 message = ear.came.popleft()
-                if (message.at_s > last_s and held is None) or not self._mine(ear, message):
+                if message.at_s > last_s and held is None:
+                    continue
+                if not self._mine(ear, message):
+                    ear.unheard.others += 1
                     continue
                 mine.append(message)
+                ear.mine += 1
                 look = self._judge(ear, course, mine, message.at_s)
                 held = held or (look if look.ok else None)
             if held is None and self.now_s >= end_s and not mine:
@@ -222,16 +242,16 @@ class Listening(Forward):
             said = f"something may have been missed: {ear.gap.detail}"
             course.end(outcome_of(ear.gap.reason), ear.gap.reason, now_s, said, look)
         elif held is None and not came:
-            said = look.message if look else ""
-            course.end(Outcome.FAILED, Reason.LOST, now_s, f"nothing came within {limit}: {said}", look)
+            said = f"nothing came within {limit}: {look.message if look else ''}{self.besides(ear.step)}"
+            course.end(Outcome.FAILED, Reason.LOST, now_s, said, look)
         elif held is None:
-            said = f"not within {limit} ({came} came): {look.message if look else ''}"
+            said = f"not within {limit} ({came} came): {look.message if look else ''}{self.besides(ear.step)}"
             course.end(Outcome.FAILED, Reason.EXPECTATION, now_s, said, look)
         elif look is not None and not look.ok:
             said = f"it held, and then more came: {look.message}"
             course.end(Outcome.FAILED, Reason.DUPLICATE, now_s, said, look)
         elif late:
-            said = f"it came {held.at_s - end_s:.1f}s after its {limit} were over"
+            said = f"it came {held.at_s - end_s:.1f}s after its {limit} were over{self.besides(ear.step)}"
             course.end(Outcome.FAILED, Reason.LATE, now_s, said, look)
         else:
             course.missed_s = held.at_s  # its arrival is known, not bounded by looks

@@ -66,6 +66,14 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Declined(Gap):
+    """One arrival that was not let in, which is a gap of which everything is known: nothing else is lost by it.
+
+    `detail` says why: `unsigned (bad signature)`; its reason is none.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """A message as a journey means it, on its way out.
 

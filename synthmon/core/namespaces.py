@@ -11,6 +11,9 @@ import hashlib
 import hmac
 import re
 
+NAMESPACE = re.compile(r"syn-[0-9a-f]{24}")
+"""Finds what looks like a namespace, whosesoever it is."""
+
 _FORM = re.compile(r"syn-([0-9a-f]{16})([0-9a-f]{8})")
 
 

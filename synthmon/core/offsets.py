@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 
-from synthmon.core.clocks import FAR_NS, MOST_CLOCKS, OURS, Clocks, closed
+from synthmon.core.clocks import FAR_NS, MOST_CLOCKS, OURS, Clocks, closed, tightened
 from synthmon.core.sightings import Least
 
 RUNS = 200
@@ -43,13 +44,42 @@ class Offsets:
         over = [name for name, until in self._unsteady.items() if until <= self._run]
         for name in over:
             del self._unsteady[name]
-        changed = bool(clashing or over)
+        anew = bool(clashing or over)
+        moved: dict[_Pair, int | None] = {}  # pair → its bound before
         for pair, shown_ns in run.items():
             if pair[0] not in self._unsteady and pair[1] not in self._unsteady:
-                changed |= self._window(pair).add(self._run, shown_ns)
-        changed |= self._count({name for pair in run for name in pair} - {OURS})
-        if changed:
+                window = self._window(pair)
+                before = window.least
+                if window.add(self._run, shown_ns):
+                    moved[pair] = before
+        anew |= self._count({name for pair in run for name in pair} - {OURS})
+        if anew or (moved and not self._moves(moved)):
             self.clocks = self._agreed()
+
+    def _moves(self, moved: Mapping[_Pair, int | None]) -> bool:
+        """Let the bounds follow a few that moved, if nothing more than that is to be done: most lie behind a shorter
+        way over other clocks, or became less. One that others were told by and that became more has all found anew."""
+        if len(self._seen) - len(self._unsteady) >= MOST_CLOCKS or len(self._pairs) >= MOST_PAIRS:
+            return False
+        known = self.clocks.apart
+        if any(
+            before is not None and before <= known.get(pair, FAR_NS) < self._least(pair)
+            for pair, before in moved.items()
+        ):
+            return False
+        apart = dict(known)
+        for pair in moved:
+            if self._least(pair) < apart.get(pair, FAR_NS):
+                tightened(apart, pair, self._least(pair))
+        if _clashing(apart):
+            return False
+        if apart != known:
+            self.clocks = replace(self.clocks, apart=apart)
+        return True
+
+    def _least(self, pair: _Pair) -> int:
+        least = self._pairs[pair].least
+        return FAR_NS if least is None else least
 
     def _agreed(self) -> Clocks:
         apart: Least = closed(self._bounds())

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Generator
 from typing import Any
 
-from synthmon.core.acts import Act, Arm, Cancel, Do, Note, Seen, Wake, Watch
+from synthmon.core.acts import Act, Arm, Cancel, Do, Note, Seen, Wake, Watch, Widen
 
 Strand = Generator[tuple[str, ...], Seen, Any]
 
@@ -58,7 +58,7 @@ class Reactor:
     def ask(self, act: Act) -> None:
         """Say an act; a `Do` or `Wake` is open until its answer was fed, an `Arm` or `Watch` until it is cancelled."""
         self._acts.append(act)
-        if not isinstance(act, Cancel | Note):
+        if not isinstance(act, Cancel | Note | Widen):
             self._open[act.id] = act
 
     def cancel(self, act_id: str) -> None:

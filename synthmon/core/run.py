@@ -178,7 +178,7 @@ class Record:
     clauses: tuple[ClauseRecord, ...] = ()
     evidence: tuple[Evidence, ...] = ()  # in order of time
     evidence_forgotten: bool = False  # there was some, and it is no longer kept
-    notes: tuple[str, ...] = ()  # what struck us, and is no failure: an odd order
+    notes: tuple[str, ...] = ()  # what struck us, and is no failure: an odd order, a source that could not tell
     undo: tuple[Attempt, ...] = ()
     debts: tuple[DebtRecord, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=dict)

@@ -34,25 +34,34 @@ class Sightings:
     """An `Ordering` that knows what was learnt before, and looks at each record of one run."""
 
     def __init__(self, known: Clocks) -> None:
-        self._known = known
+        self._known, self.slack_ns = known, known.slack_ns
         self._least: dict[tuple[str, str], int] = {}
-
-    @property
-    def slack_ns(self) -> int:
-        return self._known.slack_ns
+        self._found: dict[tuple[str, str], tuple[int, int]] = {}  # bounds, until a record moves one
+        self.changes = 0
 
     def see(self, record: Evidence, sent_ns: int) -> None:
         """One more record; `sent_ns` is an instant not after our first byte left, 0 when nothing did."""
         for a, b, shown_ns in _ours(record, sent_ns):
-            self._least[a, b] = min(shown_ns, self._least.get((a, b), FAR_NS))
+            if shown_ns < self._least.get((a, b), FAR_NS):
+                self._least[a, b] = shown_ns
+                self.changes += 1
+                self._found.clear()
 
     def order(self, a: Evidence, b: Evidence) -> Order:
+        """As of `Ordering`."""
         return order_within(self._bounds(clock_of(a), clock_of(b)), a, b)
 
     def doubt(self, a: Evidence, b: Evidence) -> str:
+        """As of `Ordering`."""
         return doubt_within(self._bounds(clock_of(a), clock_of(b)), a, b)
 
     def _bounds(self, a: str, b: str) -> tuple[int, int]:
+        found = self._found.get((a, b))
+        if found is None:
+            found = self._found[a, b] = self._narrowed(a, b)
+        return found
+
+    def _narrowed(self, a: str, b: str) -> tuple[int, int]:
         """The known ones within those of this run, or those of this run alone."""
         known_low, known_high = self._known.bounds(a, b)
         low, high = -self._apart(b, a), self._apart(a, b)

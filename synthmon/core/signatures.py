@@ -18,6 +18,7 @@ WINDOW_S = 300.0
 LONGEST_ID = 256
 _MOST_SIGNATURES = 8
 _ID = re.compile(r"[!-~]+")
+_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,28 @@ def read_key(text: str) -> bytes:
 
 def read_stamp(headers: Mapping[str, str], now_s: float) -> Stamp | None:
     """The three headers (lower-case names), or None when one is missing, odd, or older or newer than five minutes."""
-    message_id, sent = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if len(message_id) > LONGEST_ID or not _ID.fullmatch(message_id):
+    if flaw(headers, now_s):
         return None
-    if not (sent.isascii() and sent.isdecimal() and len(sent) <= 12) or abs(now_s - int(sent)) > WINDOW_S:
-        return None
-    signatures = tuple(_signatures(headers.get("webhook-signature", "")))
-    return Stamp(message_id, int(sent), signatures) if signatures else None
+    signatures = tuple(_signatures(headers["webhook-signature"]))
+    return Stamp(headers["webhook-id"], int(headers["webhook-timestamp"]), signatures)
+
+
+def flaw(headers: Mapping[str, str], now_s: float) -> str:
+    """Why there is no stamp in the headers of a call, in words that repeat nothing that the caller wrote; empty where
+    there is one."""
+    missing = [name for name in _HEADERS if not headers.get(name)]
+    if missing:
+        return f"without {', '.join(missing)}"
+    if len(headers["webhook-id"]) > LONGEST_ID or not _ID.fullmatch(headers["webhook-id"]):
+        return f"its webhook-id is not 1 to {LONGEST_ID} visible characters"
+    sent = headers["webhook-timestamp"]
+    if not (sent.isascii() and sent.isdecimal() and len(sent) <= 12):
+        return "its webhook-timestamp is no Unix time in seconds"
+    age_s = now_s - int(sent)
+    if abs(age_s) > WINDOW_S:
+        when = f"{abs(age_s):.0f}s {'old' if age_s > 0 else 'ahead'}"
+        return f"stale: its webhook-timestamp is {when}, by our clock"
+    return "" if _signatures(headers["webhook-signature"]) else "its webhook-signature holds no v1 signature"
 
 
 def is_signed(stamp: Stamp, body: bytes, key: bytes) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from synthmon.core.door import HttpAnswer, OpenEar, Rows, Trouble
 from synthmon.core.evidence import Tell, Wanted
@@ -20,7 +20,7 @@ class Source:
     """One entry of `evidence:`. `word` chose its kind; `keys` are that kind's own, checked.
 
     `lag_s` is how long after something happened the source may still not tell of it; `map` says where a record keeps a
-    part (see `evidence.FIELDS`). `system` is where a back end with an HTTP API is, guarded like any other; `connection`
+    part (see `fields.FIELDS`). `system` is where a back end with an HTTP API is, guarded like any other; `connection`
     names one of the settings. `references` are secrets by key.
     """
 
@@ -99,5 +99,20 @@ class SourceKind(Plugin, Protocol):
         """Tell, until closed, of every record of this run: each once, whatever comes in its way (pages, order, what
         the back end's filter lets through). Between two looks it tells a `Watermark`: everything that happened until
         then was told, by the lag that the settings promise. While it cannot look it tells `Blind`; once it has caught
-        up, a `Watermark` again. Never raises for what the back end does."""
+        up, a `Watermark` again. Never raises for what the back end does.
+
+        What is answered may be a `Widens` too: then it learns the ids that steps save. One that is none goes on with
+        the keys that it was given."""
+        ...
+
+
+@runtime_checkable
+class Widens(OpenEar, Protocol):
+    """A watch that can be told, while it lasts, of more keys by which records are this run's."""
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Look for these too: in what comes, and in all that came since the run began, for a record may be older than
+        the answer that told us its id. Tells nothing before it returns. From then on a `Watermark` vouches for these
+        keys as well: a look that began without them gives none. What came and can no longer be looked through is told
+        as `Blind`, and no `Watermark` follows."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
+from synthmon.core.replaying import Replaying, Wish
 from synthmon.core.run import Record
 
 
@@ -21,8 +22,13 @@ class JourneyStatus:
     journey: Journey
     paused: bool
     running: bool
-    next_slot: datetime | None
+    find_next_slot: Callable[[], datetime | None]
     recent: Sequence[Record]
+
+    @property
+    def next_slot(self) -> datetime | None:
+        """When it is due next; found when it is asked for, as lists of thousands show sixty."""
+        return self.find_next_slot()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,9 @@ class Monitor(Protocol):
         """What was wrong with the files at the last load."""
         ...
 
-    def journeys(self) -> Sequence[JourneyStatus]: ...
+    def journeys(self) -> Iterable[JourneyStatus]:
+        """Each as it stands when it is come to: whoever walks over thousands lets the loop go in between."""
+        ...
 
     def journey(self, name: str) -> JourneyStatus | None: ...
 
@@ -60,6 +68,18 @@ class Monitor(Protocol):
 
     def resume(self, name: str | None) -> None:
         """Let one journey, or all, go on. Raises `Busy` while a file stops everything."""
+        ...
+
+    async def replay(self, wish: Wish, yes: bool) -> Replaying:
+        """What a replay would send; with `yes` it begins. Raises `replaying.Refused`, or `order.CannotForce`."""
+        ...
+
+    def replaying(self, run_id: str) -> Replaying | None:
+        """How the last replay of a run stands that was asked for here, by the whole id; None when there was none."""
+        ...
+
+    async def identities(self) -> Sequence[Mapping[str, Any]]:
+        """Whom journeys act as, and who has which account now; no secret of any. Raises `Unavailable`."""
         ...
 
     async def reload(self) -> Reloaded: ...
@@ -79,6 +99,10 @@ class Monitor(Protocol):
     def debt_budget(self) -> DebtBudget:
         """How many debts are open and how many may be."""
         ...
+
+
+class Unavailable(Exception):
+    """What has to be asked does not answer now; the message says what."""
 
 
 class Busy(Exception):

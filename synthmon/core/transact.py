@@ -156,7 +156,7 @@ class Transaction(Gathering):
             yield from self._act_on(step, course)
         except Stopped:
             last = f"; the last look: {course.judged.message}" if course.judged.message else ""
-            said = f"still going when {self._stop_words()}{last}"
+            said = f"still going when {self._stop_words()}{last}{self.besides(step)}"
             course.end(outcome_of(self.stopped), self.stopped, self.now_s, said)
             raise
 
@@ -212,7 +212,7 @@ class Transaction(Gathering):
                 return
             if look.ok:
                 late = in_time and not ours_late
-                said = f"it held {look.sent_s - begin_s:.1f}s after the start of its {within.limit_s:g}s"
+                said = f"it held, but only after {look.sent_s - begin_s:.1f}s of at most {within.limit_s:g}s"
                 reason = Reason.LATE if late else Reason.LOOKED_TOO_LATE
                 course.end(Outcome.FAILED if late else Outcome.UNKNOWN, reason, self.now_s, said, look)
                 return

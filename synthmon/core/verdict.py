@@ -14,10 +14,10 @@ from synthmon.core.course import Course, masked
 from synthmon.core.evidence import Evidence
 from synthmon.core.journey import Step
 from synthmon.core.judge import say
+from synthmon.core.judgement import Judgement, Verdict
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
 from synthmon.core.run import Attempt, CheckRecord, ClauseRecord, DebtRecord, Record, Run, StepRecord
 from synthmon.core.secrets import Vault
-from synthmon.core.sequence import Judgement, Verdict
 from synthmon.core.transact import Transaction
 
 
@@ -44,8 +44,9 @@ def record(run: Transaction, identity: dict[str, object] | None = None) -> Recor
         system=decided.blamed() if decided else run.journey.system,
         steps=steps,
         verify=run.verified,
-        clauses=tuple(_clause_record(judged) for judged in run.monitor.judgements),
+        clauses=tuple(clause_record(judged) for judged in run.monitor.judgements),
         evidence=tuple(sorted(run.evidence.values(), key=lambda found: (found.at_ns, found.seq))),
+        notes=tuple(map(secrets.masked, (*run.blindness.notes(run.begin_s), *run.ids.notes))),
         undo=tuple(sorted((a for debt in run.debts for a in debt.attempts), key=lambda a: a.at_ms)),
         debts=tuple(DebtRecord(debt.path, _undo_words(debt.path), debt.state) for debt in run.debts),
         vars={name: masked(value) for name, value in run.vars.items()},
@@ -170,7 +171,8 @@ def _reason_of(judged: Judgement) -> Reason:
     return Reason.EXPECTATION
 
 
-def _clause_record(judged: Judgement) -> ClauseRecord:
+def clause_record(judged: Judgement) -> ClauseRecord:
+    """What is kept of the verdict of a clause."""
     place = judged.clause.place
     decided_by = tuple(record.happening for record in judged.records[:10])
     return ClauseRecord(judged.clause.text, f"{place.file}:{place.line}", judged.verdict, judged.said, decided_by)

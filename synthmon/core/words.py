@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
+from functools import lru_cache
 
 STRINGS = re.compile(r"""[rbRB]*("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
 _CHAIN = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?:\s*\.\s*\w+)*")
@@ -80,7 +81,8 @@ def _bound(text: str) -> set[str]:
     return set(_MACRO.findall(text))
 
 
-def operands(text: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def operands(text: str) -> tuple[str, ...]:
     """What is worth showing of a check that fails: both sides of each comparison, and bare parts, literals left out."""
     found: list[str] = []
     for clause in _clauses(text):
@@ -91,7 +93,7 @@ def operands(text: str) -> list[str]:
                 bare = _receiver(bare)  # what contains() or all() was asked of; their own value tells nothing
             if bare and bare[0] not in "[{" and not _LITERAL.fullmatch(bare) and bare not in found:
                 found.append(bare)
-    return found
+    return tuple(found)
 
 
 def _receiver(call: str) -> str:

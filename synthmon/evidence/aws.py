@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import field_validator
 
+from synthmon.core.aws import SECRETS, AwsKeys
 from synthmon.core.door import HttpAnswer
-from synthmon.core.evidence import fields_of
+from synthmon.core.fields import fields_of
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import SecretError
 from synthmon.core.sources import Means
@@ -37,15 +38,8 @@ TOO_OFTEN = frozenset(
 )
 
 
-class AwsKeys(BaseModel):
-    """Who we are at AWS, and where."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    region: str = Field("", description="The region, such as `eu-west-1`. Default: the one in its address.")
-    access_key: str = Field(description="The id of an access key, by reference: `env:AWS_ACCESS_KEY_ID`.")
-    secret_key: str = Field(description="The secret access key, by reference: `env:AWS_SECRET_ACCESS_KEY`.")
-    session_token: str | None = Field(None, description="The token of temporary keys, by reference.")
+class AwsSourceKeys(AwsKeys):
+    """The keys of every source at AWS: its region is one of theirs."""
 
     @field_validator("region")
     @classmethod
@@ -58,7 +52,7 @@ class AwsKeys(BaseModel):
 class AskedOfAws(AskedByHttp):
     """What kinds of sources have in common that ask AWS."""
 
-    secrets: frozenset[str] = frozenset(("access_key", "secret_key", "session_token"))
+    secrets: frozenset[str] = SECRETS
 
     def base(self, keys: Any) -> str:
         """Where it is. Raises `ValueError`."""

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from synthmon.core.door import HttpAnswer, Trouble
-from synthmon.core.evidence import Blind, Tell, Wanted, Watermark, fields_of
+from synthmon.core.evidence import Blind, Tell, Wanted, Watermark
+from synthmon.core.fields import fields_of
 from synthmon.core.foreign import decode, disarm
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
@@ -113,17 +114,30 @@ class BackEnd:
 
 
 class Reader:
-    """Looks at a back end: `read` tells every record that is new, or raises `CannotTell`."""
+    """Looks at a back end: `read` tells every record that is new, or raises `CannotTell`; `learn` is told, between two
+    looks, of the keys to ask for from then on."""
 
-    def __init__(self, source: Source, means: Means, tell: Tell, read: Callable[[], Awaitable[None]]) -> None:
-        self._source, self._means, self._tell, self._read = source, means, tell, read
+    def __init__(
+        self,
+        source: Source,
+        means: Means,
+        tell: Tell,
+        read: Callable[[], Awaitable[None]],
+        learn: Callable[[tuple[str, ...]], None] = lambda keys: None,
+    ) -> None:
+        self._source, self._means, self._tell, self._read, self._learn = source, means, tell, read, learn
+        self._fresh: tuple[str, ...] = ()
         self._failures = 0
         self._not_before_s = 0.0
         self._said = ""
 
     def begin(self, where: str) -> Looking:
         """Look again and again, from now on."""
-        return Looking(self._source.name, where, every_s(self._source.lag_s), self.look, self._tell)
+        return Looking(self._source.name, where, every_s(self._source.lag_s), self.look, self._tell, self.widen)
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """See `core.sources.Widens`."""
+        self._fresh += keys
 
     async def look(self) -> None:
         """Look once; not at all for a while after it failed."""
@@ -134,6 +148,9 @@ class Reader:
         asked_ns = self._means.now_ns()
         pause_s = min(every_s(self._source.lag_s) * 2**self._failures, LONGEST_PAUSE_S)
         self._not_before_s = now_s + pause_s
+        if self._fresh:
+            keys, self._fresh = self._fresh, ()
+            self._learn(keys)
         try:
             await self._read()
         except CannotTell as trouble:
@@ -142,7 +159,8 @@ class Reader:
                 self._tell(Blind(self._source.name, trouble.reason, trouble.detail))
             return
         self._failures, self._not_before_s, self._said = 0, 0.0, ""
-        self._tell(Watermark(self._source.name, asked_ns - round(self._source.lag_s * 1e9)))
+        if not self._fresh:  # else it was asked without them
+            self._tell(Watermark(self._source.name, asked_ns - round(self._source.lag_s * 1e9)))
 
 
 def address(url: str) -> str:

@@ -71,6 +71,19 @@ class Belonging:
             self._due((owner, held, why) for owner, why in self._owners_of(held, marked).items())
             self._waiting.add(held)
 
+    def widen(self, owner: Owner, keys: tuple[str, ...], since_s: float) -> tuple[Iterator[Held], bool]:
+        """A run has more keys: what of all that is held bears one of them, is to be `recalled`; and whether something
+        that came since then and bore one is perhaps held no longer."""
+        owner.wanted = owner.wanted.widened(keys)
+        return iter(self._waiting.everything()), any(self._waiting.forgotten.perhaps(key, since_s) for key in keys)
+
+    def recall(self, owner: Owner, keys: tuple[str, ...], several: Iterable[Held]) -> None:
+        """Some of what was nobody's when it came."""
+        for held in several:
+            text = held.text
+            if any(key in text for key in keys) and (name := owner.wanted.matched_by(held.texts)):
+                self._due(((owner, held, name),))
+
     def is_new(self, owner: Owner, held: Held) -> bool:
         """Whether this run is still there, and did not have the record."""
         return owner in self._owners and held.key not in owner.told

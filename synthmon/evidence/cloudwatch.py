@@ -39,15 +39,16 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from synthmon.core.door import OpenEar
-from synthmon.core.evidence import FIELDS, Tell, Wanted
+from synthmon.core.evidence import Tell, Wanted
+from synthmon.core.fields import FIELDS
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
-from synthmon.evidence.aws import AskedOfAws, AwsBackEnd, AwsKeys, Refused, trace_ids_in, xray_id
-from synthmon.evidence.backends import CannotTell, Reader, bad_value, marks_to_ask_for, pattern_of
+from synthmon.evidence.aws import AskedOfAws, AwsBackEnd, AwsSourceKeys, Refused, trace_ids_in, xray_id
+from synthmon.evidence.backends import CannotTell, Reader, bad_value, marks_to_ask_for
 from synthmon.evidence.lambda_lines import fields_of_message
 from synthmon.evidence.looking import Breath
 from synthmon.evidence.records import INSTANT, PLACE, Records
-from synthmon.evidence.windows import Page, Window
+from synthmon.evidence.windows import Page, Search
 
 HEADERS = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "Logs_20140328.FilterLogEvents"}
 EVENTS_A_PAGE = 10_000  # the most that may be asked for; a page holds 1 MB
@@ -64,7 +65,7 @@ USUAL = {
 }
 
 
-class CloudWatchKeys(AwsKeys):
+class CloudWatchKeys(AwsSourceKeys):
     """The keys of a `cloudwatch` source."""
 
     cloudwatch: str = Field(description="Its address: `https://logs.eu-west-1.amazonaws.com`.")
@@ -93,7 +94,7 @@ class CloudWatchSource(AskedOfAws):
         """Ask until closed."""
         back_end = AwsBackEnd("CloudWatch Logs", "logs", source.keys, source.keys.cloudwatch, means)
         events = Events(source, wanted, means, tell, back_end)
-        return Reader(source, means, tell, events.read).begin(back_end.where)
+        return Reader(source, means, tell, events.read, events.widen).begin(back_end.where)
 
 
 SOURCE = CloudWatchSource()
@@ -108,19 +109,26 @@ class Events:
     def __init__(self, source: Source, wanted: Wanted, means: Means, tell: Tell, back_end: AwsBackEnd) -> None:
         self._groups: tuple[str, ...] = source.keys.groups
         self._means, self._back_end = means, back_end
-        self._window = Window(source, wanted, EVENTS_A_PAGE)
-        self._patterns = patterns_of(wanted)
-        self._marked = re.compile(pattern_of(wanted))
+        self._search = Search(source, wanted, EVENTS_A_PAGE)
         self._records = Records(source, wanted, tell, USUAL)
 
     async def read(self) -> None:
         """What came since. Raises `CannotTell`."""
-        await self._window.read(self._means.now_ns(), self._ask)
+        await self._search.read(self._means.now_ns(), self._ask)
 
-    async def _ask(self, begin_ns: int, end_ns: int, limit: int) -> Page:
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Look for these keys too."""
+        self._search.widen(keys)
+        self._records.widen(self._search.wanted)
+
+    async def _ask(self, wanted: Wanted, begin_ns: int, end_ns: int, limit: int) -> Page:
         span = {"startTime": begin_ns // 10**6, "endTime": -(-end_ns // 10**6), "limit": limit}
+        patterns = patterns_of(wanted)
+        if wanted.words and not patterns:  # whoever waits for an answer is not to take silence for "there is none"
+            fault = f"{self._back_end.where} can only be asked for {SHORTEST_TERM} plain characters in a row or more"
+            raise CannotTell(Reason.EXPRESSION, fault)
         for group in self._groups:
-            for pattern in self._patterns:
+            for pattern in patterns:
                 await self._read(group, {**span, "filterPattern": pattern})
         return Page(False, begin_ns, end_ns)
 
@@ -157,7 +165,7 @@ class Events:
             match event:
                 case {"eventId": str(id), "message": str(message), "timestamp": int(at_ms)}:
                     line = trace_ids_in(message)
-                    if self._marked.search(line):
+                    if self._search.marked.search(line):
                         fields = {**fields_of_message(line), "logGroup": group, "logStream": event.get("logStreamName")}
                         known = {PLACE: id, INSTANT: at_ms, FUNCTION: function}
                         self._records.take((group, id, at_ms), fields, known, received_ns)

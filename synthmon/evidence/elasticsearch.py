@@ -29,7 +29,8 @@ from urllib.parse import quote
 from pydantic import Field, field_validator
 
 from synthmon.core.door import OpenEar
-from synthmon.core.evidence import FIELDS, Tell, Wanted, fields_of, flat, instant_ns
+from synthmon.core.evidence import Tell, Wanted
+from synthmon.core.fields import FIELDS, fields_of, flat, instant_ns
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.evidence.backends import (
@@ -43,7 +44,7 @@ from synthmon.evidence.backends import (
 )
 from synthmon.evidence.looking import Breath
 from synthmon.evidence.records import PLACE, Records
-from synthmon.evidence.windows import Page, Window
+from synthmon.evidence.windows import Page, Search
 
 TIMESTAMP = "@timestamp"
 DURATION = "~duration_ms"
@@ -105,7 +106,7 @@ class ElasticsearchSource(AskedByHttp):
         """Ask until closed."""
         back_end = BackEnd("Elasticsearch", source.keys.elasticsearch, means)
         documents = Documents(source, wanted, means, tell, back_end)
-        return Reader(source, means, tell, documents.read).begin(back_end.where)
+        return Reader(source, means, tell, documents.read, documents.widen).begin(back_end.where)
 
 
 SOURCE = ElasticsearchSource()
@@ -115,19 +116,25 @@ class Documents:
     """The documents of one run, each told once."""
 
     def __init__(self, source: Source, wanted: Wanted, means: Means, tell: Tell, back_end: BackEnd) -> None:
-        self._source, self._wanted, self._means, self._back_end = source, wanted, means, back_end
-        self._window = Window(source, wanted)
+        self._source, self._means, self._back_end = source, means, back_end
+        self._run_id = wanted.run_id
+        self._search = Search(source, wanted)
         self._at = source.map.get("at", TIMESTAMP)
         self._path = f"/{quote(source.keys.index, safe='*,-_.:<>{}')}/_search"
         self._records = Records(source, wanted, tell, USUAL, self._at)
 
     async def read(self) -> None:
         """What came since. Raises `CannotTell`."""
-        await self._window.read(self._means.now_ns(), self._ask)
+        await self._search.read(self._means.now_ns(), self._ask)
 
-    async def _ask(self, begin_ns: int, end_ns: int, limit: int) -> Page:
-        body = json.dumps(search_for(self._source.keys, self._wanted, self._at, begin_ns, end_ns, limit)).encode()
-        preference = self._wanted.run_id.lstrip("_")  # what begins with _ is a word of its own there
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Look for these keys too."""
+        self._search.widen(keys)
+        self._records.widen(self._search.wanted)
+
+    async def _ask(self, wanted: Wanted, begin_ns: int, end_ns: int, limit: int) -> Page:
+        body = json.dumps(search_for(self._source.keys, wanted, self._at, begin_ns, end_ns, limit)).encode()
+        preference = self._run_id.lstrip("_")  # what begins with _ is a word of its own there
         params = {"preference": preference, "ignore_unavailable": "true"}  # all pages of the same copies
         answer = await self._back_end.ask("POST", self._path, params, body)
         hits = self._hits(answer)

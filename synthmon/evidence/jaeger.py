@@ -10,7 +10,8 @@ is the id of the run; without `services`, of all that Jaeger knows, up to twenty
 
 A consumer mostly works in a trace of its own, which refers to that of the producer. Jaeger cannot search for those: of
 the services named in `linked`, all traces since the run began are read and those taken that refer to one of the run,
-over three traces, at most twenty a run. Name services with little traffic, or those of a place for tests.
+over three traces, at most twenty a run. Name services with little traffic, or those of a place for tests. Nor is it
+asked for the run's own keys (it wants one question each): they count in what is read.
 
 What of a span is its step, its id, its status: as `synthmon explain otlp` says.
 
@@ -69,7 +70,7 @@ class JaegerSource(AskedByHttp):
         back_end = BackEnd("Jaeger", source.keys.jaeger, means)
         store = JaegerStore(source, wanted, means, back_end)
         following = Following(source, wanted, means, tell, store, asyncio.get_running_loop().time)
-        return Reader(source, means, tell, following.read).begin(back_end.where)
+        return Reader(source, means, tell, following.read, following.widen).begin(back_end.where)
 
 
 SOURCE = JaegerSource()
@@ -88,14 +89,14 @@ class JaegerStore:
         """What is there of a trace."""
         return spans_in(await self._traces(f"/api/traces/{trace_id}", {}))
 
-    async def marked(self) -> Found:
+    async def marked(self, wanted: Wanted) -> Found:
         """By tag, service by service: Jaeger wants one."""
         found: list[str] = []
         end_ns = self._means.now_ns() + BEHIND_NS
         for service in await self._services():
             for tag in self._keys.tags:
-                tags = json.dumps({tag: self._wanted.run_id})
-                begin_ns = self._wanted.since_ns - BEHIND_NS
+                tags = json.dumps({tag: wanted.run_id})
+                begin_ns = wanted.since_ns - BEHIND_NS
                 traces = await self._search(service, begin_ns, end_ns, TRACES_A_PAGE, {"tags": tags})
                 found += [_id(trace.get("traceID"), 32) for trace in traces]
         return Found([trace for trace in found if trace])

@@ -14,6 +14,9 @@ field. What its fields mean is found by their names (`step`, `time`, `eventId`, 
 their like), or as `map` says, by dotted path. Lines that are no JSON object, bear no time or are longer than 256 KiB
 are passed over. `lag` is how long a line may take to be in the file. Where no file matches or one cannot be read,
 nothing is told, and that is said.
+
+When a step has saved an id, what was read since the run began is read once more for it: up to 512 MiB. Where that was
+more, or is there no more, nothing is told from then on, and that is said.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,12 +33,14 @@ from synthmon.core.door import OpenEar
 from synthmon.core.evidence import Tell, Wanted, Watermark
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
-from synthmon.evidence.lines import Found, Watcher, search
+from synthmon.evidence.lines import Found, Watcher, search, spellings
 from synthmon.evidence.looking import Breath
 from synthmon.evidence.shared import Shared
-from synthmon.evidence.tailing import Chunk, Files
+from synthmon.evidence.tailing import Chunk, Files, Gone, Place
 
 KEPT_BYTES = 4 * 1024 * 1024  # of what was read last, for a run whose watch begins after the run itself
+MOST_AGAIN_BYTES = 512 * 1024 * 1024  # of what was read, to be looked through again for a key that was learnt later
+OLDER_NS = 60 * 10**9  # than all that are here: by how much a run may be that joins later
 PATIENCE_S = 10.0  # with the file system
 BEHIND_S = 5.0
 
@@ -101,6 +106,9 @@ class Tailer:
         self._last: list[Chunk] = []
         self._recent: deque[tuple[int, Chunk]] = deque()  # with when it had been read at the latest
         self._recent_bytes = 0
+        self._places: deque[tuple[int, Place]] = deque()  # of all that was read since the oldest run began, likewise
+        self._places_bytes = 0
+        self._lost_ns = 0  # up to when what was read is not known any more
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="synthmon-jsonl")
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -157,7 +165,8 @@ class Tailer:
         if not began:
             return
         at_ns = min(now_ns for _, now_ns in began)
-        reading = asyncio.get_running_loop().run_in_executor(self._executor, self._read, watchers, at_ns)
+        fresh = {watcher: watcher.fresh for watcher in watchers if watcher.fresh}
+        reading = asyncio.get_running_loop().run_in_executor(self._executor, self._read, watchers, fresh, at_ns)
         while not (await asyncio.wait({reading}, timeout=PATIENCE_S))[0]:
             for watcher in watchers:
                 watcher.see_nothing(Reason.TIMEOUT, f"the file system of {self._pattern} does not answer")
@@ -166,12 +175,19 @@ class Tailer:
             if watcher.joined:
                 watcher.tell(record)
             await breath.take()
+        for watcher, keys in fresh.items():
+            watcher.fresh = watcher.fresh[len(keys) :]
         for watcher, now_ns in began:
             self._mark(watcher, now_ns)
 
     def _mark(self, watcher: Watcher, now_ns: int) -> None:
         if self._files.trouble is not None:
             watcher.see_nothing(*self._files.trouble)
+        elif watcher.lost:
+            detail = f"{self._pattern}: what was written before a step saved an id is there no more, or too much"
+            watcher.see_nothing(Reason.TOO_MANY, detail)
+        elif watcher.fresh:
+            return  # learnt in the midst of this look: the next one knows them
         elif not self._files.behind_bytes:
             watcher.blind, watcher.marked_s = "", time.monotonic()
             if watcher.joined:
@@ -181,9 +197,11 @@ class Tailer:
 
     # in the thread ---------------------------------------------------------------------------------------------------
 
-    def _read(self, watchers: Sequence[Watcher], now_ns: int) -> list[Found]:
+    def _read(self, watchers: Sequence[Watcher], fresh: Mapping[Watcher, tuple[str, ...]], now_ns: int) -> list[Found]:
         found: list[Found] = []
-        self._remember(now_ns)
+        self._remember(now_ns, min(watcher.wanted.since_ns for watcher in watchers))
+        for watcher, keys in fresh.items():
+            found += self._search_again(watcher, keys, now_ns)
         late = [watcher for watcher in watchers if not watcher.caught_up]
         for read_ns, chunk in self._recent:
             found += search(chunk, [one for one in late if one.wanted.since_ns <= read_ns], now_ns)
@@ -194,12 +212,28 @@ class Tailer:
             self._last.append(chunk)
         return found
 
-    def _remember(self, now_ns: int) -> None:
-        """What the look before this one read, was read by now."""
+    def _search_again(self, watcher: Watcher, keys: tuple[str, ...], now_ns: int) -> Iterator[Found]:
+        """What was read since its run began, for keys that it did not have then."""
+        since_ns, marks = watcher.wanted.since_ns, tuple(spellings(keys))
+        watcher.lost |= since_ns <= self._lost_ns
+        for read_ns, place in self._places:
+            if read_ns >= since_ns:
+                try:
+                    yield from search(self._files.again(place), (watcher,), now_ns, marks)
+                except (Gone, OSError):
+                    watcher.lost = True
+
+    def _remember(self, now_ns: int, oldest_ns: int) -> None:
+        """What the look before this one read, was read by now; before the oldest run began nobody needs to know."""
         for chunk in self._last:
+            self._places.append((now_ns, chunk.place))
+            self._places_bytes += len(chunk.content)
             self._recent.append((now_ns, chunk))
             self._recent_bytes += len(chunk.content)
         self._last = []
+        while self._places and (self._places[0][0] < oldest_ns - OLDER_NS or self._places_bytes > MOST_AGAIN_BYTES):
+            self._lost_ns, place = self._places.popleft()
+            self._places_bytes -= place.end - place.begin
         while self._recent_bytes > KEPT_BYTES:
             self._recent_bytes -= len(self._recent.popleft()[1].content)
 
@@ -217,6 +251,10 @@ class LogEar:
     @property
     def where(self) -> str:
         return str(self._watcher.source.keys.jsonl)
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """See `core.sources.Widens`."""
+        self._watcher.widen(keys)
 
     async def aclose(self) -> None:
         await self._tailer.leave(self._watcher)

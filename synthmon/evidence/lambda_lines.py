@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synthmon.core.evidence import fields_of
+from synthmon.core.fields import fields_of
 
 REPORTS = frozenset(("START", "END", "REPORT"))
 

@@ -8,7 +8,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from synthmon.core.evidence import Blind, Evidence, Tell, Wanted, fields_of, from_fields
+from synthmon.core.evidence import Blind, Evidence, Tell, Wanted
+from synthmon.core.fields import fields_of, from_fields
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.evidence.tailing import Chunk
@@ -25,6 +26,8 @@ class Watcher:
     means: Means
     tell: Tell
     marks: tuple[bytes, ...] = ()
+    fresh: tuple[str, ...] = ()  # keys by which what was read before is to be looked through again
+    lost: bool = False  # some of that is there no more
     told: set[tuple[int, int]] = field(default_factory=set)
     joined: bool = True
     caught_up: bool = False
@@ -32,7 +35,13 @@ class Watcher:
     blind: str = ""
 
     def __post_init__(self) -> None:
-        self.marks = tuple(_spellings(self.wanted.marks))
+        self.marks = tuple(spellings(self.wanted.marks))
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Lines in which one of these stands are the run's too."""
+        self.wanted = self.wanted.widened(keys)
+        self.marks = tuple(spellings(self.wanted.marks))
+        self.fresh += keys
 
     @property
     def every_s(self) -> float:
@@ -49,12 +58,14 @@ class Watcher:
 Found = tuple[Watcher, Evidence]
 
 
-def search(chunk: Chunk, watchers: Iterable[Watcher], received_ns: int) -> Iterator[Found]:
-    """The lines of each run, as evidence. Lines in which no mark stands are not parsed."""
+def search(
+    chunk: Chunk, watchers: Iterable[Watcher], received_ns: int, marks: tuple[bytes, ...] = ()
+) -> Iterator[Found]:
+    """The lines of each run, as evidence. Lines in which no mark stands (of these, if there are any) are not parsed."""
     content = chunk.content
     hits: dict[int, list[Watcher]] = {}  # where a line begins → whose it may be
     for watcher in watchers:
-        for begin in {begin for mark in watcher.marks for begin in _lines_with(mark, content)}:
+        for begin in {begin for mark in marks or watcher.marks for begin in _lines_with(mark, content)}:
             hits.setdefault(begin, []).append(watcher)
     for n, begin in enumerate(sorted(hits)):
         if n % LINES_A_BREATH == 0:
@@ -85,7 +96,7 @@ def _lines_with(mark: bytes, content: bytes) -> Iterator[int]:
         at = content.find(mark, end)
 
 
-def _spellings(marks: Iterable[str]) -> Iterator[bytes]:
+def spellings(marks: Iterable[str]) -> Iterator[bytes]:
     """A mark as it may stand in a line: JSON spells quotes, and often all beyond ASCII, with a backslash."""
     for mark in marks:
         if mark:

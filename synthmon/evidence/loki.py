@@ -28,13 +28,14 @@ from zlib import crc32
 from pydantic import Field, field_validator
 
 from synthmon.core.door import OpenEar
-from synthmon.core.evidence import FIELDS, Tell, Wanted, fields_of
+from synthmon.core.evidence import Tell, Wanted
+from synthmon.core.fields import FIELDS, fields_of
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.evidence.backends import AskedByHttp, BackEnd, CannotTell, Credentials, Reader, bad_value, pattern_of
 from synthmon.evidence.looking import Breath
 from synthmon.evidence.records import INSTANT, PLACE, Records
-from synthmon.evidence.windows import Page, Window
+from synthmon.evidence.windows import Page, Search
 
 PATH = "/loki/api/v1/query_range"
 USUAL = {
@@ -86,7 +87,7 @@ class LokiSource(AskedByHttp):
         """Ask until closed."""
         back_end = BackEnd("Loki", source.keys.loki, means)
         lines = Lines(source, wanted, means, tell, back_end)
-        return Reader(source, means, tell, lines.read).begin(back_end.where)
+        return Reader(source, means, tell, lines.read, lines.widen).begin(back_end.where)
 
 
 SOURCE = LokiSource()
@@ -97,17 +98,22 @@ class Lines:
 
     def __init__(self, source: Source, wanted: Wanted, means: Means, tell: Tell, back_end: BackEnd) -> None:
         self._means, self._back_end = means, back_end
-        self._window = Window(source, wanted)
-        self._query = question(source.keys, wanted)
-        self._marked = re.compile(pattern_of(wanted))
+        self._keys: LokiKeys = source.keys
+        self._search = Search(source, wanted)
         self._records = Records(source, wanted, tell, USUAL)
 
     async def read(self) -> None:
         """What came since. Raises `CannotTell`."""
-        await self._window.read(self._means.now_ns(), self._ask)
+        await self._search.read(self._means.now_ns(), self._ask)
 
-    async def _ask(self, begin_ns: int, end_ns: int, limit: int) -> Page:
-        params = {"query": self._query, "start": str(begin_ns), "end": str(end_ns + 1)}  # Loki leaves the end out
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Look for these keys too."""
+        self._search.widen(keys)
+        self._records.widen(self._search.wanted)
+
+    async def _ask(self, wanted: Wanted, begin_ns: int, end_ns: int, limit: int) -> Page:
+        query = question(self._keys, wanted)
+        params = {"query": query, "start": str(begin_ns), "end": str(end_ns + 1)}  # Loki leaves the end out
         answer = await self._back_end.ask("GET", PATH, params | {"limit": str(limit), "direction": "forward"})
         match answer:
             case {"data": {"resultType": "streams", "result": list(streams)}}:
@@ -126,7 +132,7 @@ class Lines:
                 first_ns, last_ns = first_ns or at_ns, at_ns
                 instants.append(at_ns)
                 place = f"{at_ns}:{crc32(line.encode('utf-8', 'replace'), crc32(stream.encode())):08x}"
-                if self._marked.search(line) or self._marked.search(stream):
+                if self._search.marked.search(line) or self._search.marked.search(stream):
                     fields = fields_of(line.strip().encode("utf-8", "replace")) or {"message": line}
                     known = {PLACE: place, INSTANT: at_ns}
                     self._records.take(place, fields | {"labels": labels}, known, received_ns)

@@ -32,17 +32,29 @@ class Breath:
 
 
 class Looking:
-    """`core.door.OpenEar` of a source that is asked: `look` tells what it found, every so many seconds."""
+    """`core.door.OpenEar` of a source that is asked: `look` tells what it found, every so many seconds. A source that
+    keeps no `widen` looks on for the keys that it was given."""
 
     def __init__(
-        self, name: str, where: str, interval_s: float, look: Callable[[], Awaitable[None]], tell: Tell
+        self,
+        name: str,
+        where: str,
+        interval_s: float,
+        look: Callable[[], Awaitable[None]],
+        tell: Tell,
+        widen: Callable[[tuple[str, ...]], None] = lambda keys: None,
     ) -> None:
         self._name, self._where, self._interval_s, self._look, self._tell = name, where, interval_s, look, tell
+        self._widen = widen
         self._task = asyncio.create_task(self._look_on(), name=f"evidence {name}")
 
     @property
     def where(self) -> str:
         return self._where
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Let the next look ask for these keys too (`core.sources.Widens`)."""
+        self._widen(keys)
 
     async def aclose(self) -> None:
         self._task.cancel()

@@ -12,6 +12,10 @@ own, with a span link to that of the producer. Linked traces are followed over t
 when the link comes later than what it explains (within two minutes). While no system reports anything at all, nothing
 is known: then what did not come may have happened.
 
+What bears an id that a step saved is found as well if it came before the answer that told the id: kept are the last
+20,000 spans and logs, 32 million characters and two minutes of what anybody reports. Where one with that id came since
+the run began and is kept no more, nothing is told from then on, and that is said.
+
 The step of a span is the first of the attributes `synthmon.step`, `step`, `event.name`, `messaging.operation.name`
 (but `send`, `process` and their like say nothing), `code.function.name` and `code.function`; else the name of the
 span. Its instant is its end. Its status is the attribute `status`, else `error` or `ok` by the span's own status, its
@@ -24,8 +28,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +42,7 @@ from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.core.telemetry import Span
 from synthmon.evidence.belonging import Belonging, Due, Owner
+from synthmon.evidence.hearers import Watcher
 from synthmon.evidence.looking import Breath
 from synthmon.evidence.shared import Shared
 from synthmon.evidence.spans import from_log, from_span, texts_of
@@ -97,37 +103,22 @@ class OtlpSource:
 SOURCE = OtlpSource()
 
 
-@dataclass(slots=True, eq=False)
-class Watcher:
-    """A run that waits for its spans and logs."""
-
-    source: Source
-    means: Means
-    tell: Tell
-    owner: Owner
-    hear_no_more: Callable[[], None] = lambda: None
-    marked_s: float = 0.0
-    deaf_until_s: float = 0.0
-    said_deaf: bool = False
-
-    def say_deaf(self) -> None:
-        """Once: that nothing was heard of anybody, so that a silence says nothing of this run."""
-        if not self.said_deaf:
-            self.said_deaf = True
-            self.tell(Blind(self.source.name, Reason.CONNECTION, "no system has reported anything by OTLP"))
-
-    @property
-    def every_s(self) -> float:
-        """How often it is told how far it can rely on what it heard."""
-        return min(max(self.source.lag_s / 4, 0.1), 1.0)
-
-
 @dataclass(slots=True)
 class _Batch:
     """One request, and how many of its logs were alike."""
 
     at_s: float
     alike: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Recall:
+    """What was heard before a run had these keys, as far as it was not looked through again yet."""
+
+    owner: Owner
+    keys: tuple[str, ...]
+    rest: Iterator[Held]
+    forgot: bool
 
 
 class Hub:
@@ -139,6 +130,7 @@ class Hub:
         self._due: deque[Due] = deque()
         self._belonging = Belonging(self._due.extend)
         self._backlog: deque[tuple[Any, _Batch]] = deque()
+        self._recalls: deque[_Recall] = deque()
         self._last: tuple[Telemetry | None, bool] = (None, True)
         self._heard = False
         self._news = asyncio.Event()
@@ -152,6 +144,13 @@ class Hub:
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name="evidence otlp")
         return TelemetryEar(self, watcher)
+
+    def widen(self, watcher: Watcher, keys: tuple[str, ...]) -> None:
+        """It is told of what bears these keys too, before it is told a watermark again."""
+        if watcher.owner in self._watchers:
+            rest, forgot = self._belonging.widen(watcher.owner, keys, watcher.since_s)
+            self._recalls.append(_Recall(watcher.owner, keys, rest, forgot))
+            self._news.set()
 
     async def leave(self, watcher: Watcher) -> None:
         """It is told nothing more; after the last one nothing is kept."""
@@ -206,13 +205,25 @@ class Hub:
     async def _read(self) -> None:
         """Everything that is there, in pieces."""
         breath = Breath()
-        while self._backlog or self._due:
+        while self._backlog or self._due or self._recalls:
             if self._due:
                 self._tell(*self._due.popleft())
+            elif self._recalls:
+                self._recall_some(self._recalls[0])
             else:
                 several = [self._backlog.popleft() for _ in range(min(AT_ONCE, len(self._backlog)))]
                 self._belonging.take([_held(record, batch) for record, batch in several])
             await breath.take()
+
+    def _recall_some(self, recall: _Recall) -> None:
+        several = list(islice(recall.rest, AT_ONCE))
+        watcher = self._watchers.get(recall.owner)
+        if watcher is not None and several:
+            self._belonging.recall(recall.owner, recall.keys, several)
+            return
+        self._recalls.popleft()
+        if watcher is not None and recall.forgot and not watcher.forgetful:
+            watcher.say_forgetful()
 
     def _tell(self, owner: Owner, held: Held, why: str) -> None:
         if not self._belonging.is_new(owner, held):
@@ -232,7 +243,7 @@ class Hub:
         """All that came was told: what is not here by now had not arrived."""
         now_s = asyncio.get_running_loop().time()
         for watcher in tuple(self._watchers.values()):
-            if now_s - watcher.marked_s < watcher.every_s or now_s < watcher.deaf_until_s:
+            if watcher.forgetful or now_s - watcher.marked_s < watcher.every_s or now_s < watcher.deaf_until_s:
                 continue
             watcher.marked_s = now_s
             if not self._heard:
@@ -251,6 +262,10 @@ class TelemetryEar:
     @property
     def where(self) -> str:
         return "what is reported by OTLP"
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """See `core.sources.Widens`."""
+        self._hub.widen(self._watcher, keys)
 
     async def aclose(self) -> None:
         await self._hub.leave(self._watcher)

@@ -15,8 +15,8 @@ found by their names: `step`, `at`, `id`, `status`, `attempt`, `service` and the
 without an instant (`at`) is of no use, and is said.
 
 `sql` may use `:run` and `:namespace` (texts), `:since` (when the run began, as RFC 3339 text in UTC) and `:keys` (the
-run's own keys, as a JSON list). What comes from a query that uses `:run`, `:namespace` or `:keys` is the run's; from
-any other, only the rows that bear one of its marks.
+run's own keys, ids that its steps saved among them, as a JSON list). What comes from a query that uses `:run`,
+`:namespace` or `:keys` is the run's; from any other, only the rows that bear one of its marks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthmon.core.door import OpenEar, Trouble
-from synthmon.core.evidence import FIELDS, Blind, Evidence, Tell, Wanted, Watermark, flat, from_fields, instant_ns
+from synthmon.core.evidence import Blind, Evidence, Tell, Wanted, Watermark
+from synthmon.core.fields import FIELDS, flat, from_fields, instant_ns
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.evidence.looking import Breath, Looking, every_s
@@ -79,7 +80,7 @@ class QuerySource:
         """Ask until closed."""
         asking = Asking(source, wanted, means, tell)
         where = f"rows of {source.keys.query}"
-        return Looking(source.name, where, every_s(source.lag_s), asking.look, tell)
+        return Looking(source.name, where, every_s(source.lag_s), asking.look, tell, asking.widen)
 
 
 SOURCE = QuerySource()
@@ -95,17 +96,23 @@ class Asking:
         self._params = {name: value for name, value in _params(wanted).items() if name in used}
         self._told: set[str] = set()
 
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Look for these keys too: all rows are asked for in each look, and those that were nobody's looked at anew."""
+        self._wanted = self._wanted.widened(keys)
+        if "keys" in self._params:
+            self._params = {**self._params, "keys": json.dumps(self._wanted.keys)}
+
     async def look(self) -> None:
         """Ask once."""
-        asked_ns = self._means.now_ns()
+        asked_ns, wanted = self._means.now_ns(), self._wanted
         match await self._means.rows(self._source.keys.sql, self._params):
             case Trouble(reason, detail):
                 self._tell(Blind(self._source.name, reason, detail))
             case got:
-                await self._read(got.rows, asked_ns)
+                await self._read(got.rows, asked_ns, wanted)
 
-    async def _read(self, rows: tuple[Mapping[str, Any], ...], asked_ns: int) -> None:
-        name, wanted, renamed = self._source.name, self._wanted, self._source.map
+    async def _read(self, rows: tuple[Mapping[str, Any], ...], asked_ns: int, wanted: Wanted) -> None:
+        name, renamed = self._source.name, self._source.map
         received_ns, same, timeless = self._means.now_ns(), Counter[str](), False
         breath = Breath()
         for row in rows:
@@ -124,7 +131,7 @@ class Asking:
         if timeless:
             fault = "a row has no instant; select one `as at`"
             self._tell(Blind(name, Reason.EXPRESSION, f"{fault} (columns: {', '.join(sorted(rows[0]))})"))
-        else:
+        elif self._wanted is wanted:  # else a key was learnt since it was asked
             self._tell(Watermark(name, asked_ns - round(self._source.lag_s * 1e9)))
 
 

@@ -6,7 +6,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from synthmon.core.evidence import Tell, Wanted, flat, from_fields, instant_ns
+from synthmon.core.evidence import Tell, Wanted
+from synthmon.core.fields import flat, from_fields, instant_ns
 from synthmon.core.sources import Source
 
 PLACE, INSTANT = "~place", "~instant"
@@ -22,6 +23,10 @@ class Records:
     ) -> None:
         self._source, self._wanted, self._tell, self._usual, self._at = source, wanted, tell, usual, at
         self._told: set[Hashable] = set()
+
+    def widen(self, wanted: Wanted) -> None:
+        """What is the run's from now on."""
+        self._wanted = wanted
 
     def take(self, key: Hashable, fields: Mapping[str, Any], known: Mapping[str, Any], received_ns: int) -> None:
         """Tell it if it is the run's and new: `key` tells it from every other there, `known` is what the back end

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synthmon.core.evidence import fields_of
+from synthmon.core.fields import fields_of
 from synthmon.core.foreign import disarm
 from synthmon.core.telemetry import Link, Span
 from synthmon.evidence.aws import trace_ids_in

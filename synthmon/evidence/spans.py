@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from synthmon.core.evidence import Evidence, Wanted, attrs_of, cut, fields_of, flat, from_fields, instant_ns, is_stale
+from synthmon.core.evidence import Evidence, Wanted, is_stale
+from synthmon.core.fields import attrs_of, fields_of, flat, from_fields, instant_ns, named
 from synthmon.core.foreign import disarm
 from synthmon.core.telemetry import Log, Span
 
@@ -56,19 +57,19 @@ def from_span(
     begin_ns = span.start_ns
     return Evidence(
         source=source,
-        step=cut(part("step") or ("" if "step" in renamed else _step(known, span.name))),
+        step=named(part("step") or ("" if "step" in renamed else _step(known, span.name))),
         at_ns=at_ns,
-        name=cut(part("workflow", *_WORKFLOW)),
-        status=cut(part("status", *_STATUS) or _status(span, texts)),
+        name=named(part("workflow", *_WORKFLOW)),
+        status=named(part("status", *_STATUS) or _status(span, texts)),
         attempt=_attempt(part("attempt", *_ATTEMPT), texts),
         start_ns=begin_ns,
         duration_ms=(at_ns - begin_ns) / 1e6 if 0 < begin_ns <= at_ns else None,
-        clock=cut(part("clock", "resource.service.name", "resource.host.name")),
-        id=cut(part("id", *_ID) or span.span_id),
+        clock=named(part("clock", "resource.service.name", "resource.host.name")),
+        id=named(part("id", *_ID) or span.span_id),
         trace_id=span.trace_id,
         span_id=span.span_id,
         causes=tuple(dict.fromkeys(id for id in (span.parent_id, *(link.span_id for link in span.links)) if id))[:32],
-        dependency=cut(part("dependency", *DEPENDENCY) or _server(span, texts)),
+        dependency=named(part("dependency", *DEPENDENCY) or _server(span, texts)),
         attrs=attrs_of({"kind": span.kind, "span": span.name} | {k: t for k, t in texts.items() if k != "name" and t}),
         received_ns=received_ns,
         matched_by=why,
@@ -87,7 +88,7 @@ def from_log(
 
 
 def _log_fields(log: Log) -> dict[str, object]:
-    """Body before attributes before what the record says of itself, by the names of `evidence.FIELDS`."""
+    """Body before attributes before what the record says of itself, by the names of `fields.FIELDS`."""
     match log.body:
         case dict() as body:
             said: Mapping[str, object] = body

@@ -13,8 +13,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from synthmon.core.evidence import fields_of
+from synthmon.core.fields import fields_of
 from synthmon.core.outcomes import Reason
 
 LONGEST_LINE = 256 * 1024  # a longer one is passed over
@@ -29,13 +30,28 @@ GRACE_S = 30.0  # for who still writes into a file that was renamed or deleted
 _ANCHOR = 64
 
 
+class Place(NamedTuple):
+    """Where lines stood: in which file (device, inode), how often that had been written anew by then, and between which
+    bytes."""
+
+    file: tuple[int, int]
+    version: int
+    begin: int
+    end: int
+
+
+class Gone(Exception):
+    """What was read once is there no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Whole lines of one file; `offset` is where the first of them begins in it."""
+    """Whole lines of one file; `offset` is where the first of them begins in it. `place` finds them again."""
 
     path: str
     offset: int
     content: bytes
+    place: Place
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +68,7 @@ class _File:
     half: bool = False  # what is left of it is a line that has not ended
     changed_s: float = 0.0
     gone: bool = False
+    version: int = 0  # how often it was written anew
 
 
 class Files:
@@ -76,11 +93,11 @@ class Files:
         self.trouble, self.behind_bytes = None, 0
         self._find(now_s)
         room = MOST_A_LOOK
-        for file in sorted(self._files.values(), key=lambda file: file.changed_s):
+        for key, file in sorted(self._files.items(), key=lambda item: item[1].changed_s):
             if file.fd < 0:
                 continue
             try:
-                for chunk in self._read(file, room, now_s):
+                for chunk in self._read(key, file, room, now_s):
                     room -= len(chunk.content)
                     yield chunk
             except OSError as error:
@@ -88,6 +105,20 @@ class Files:
         self._forget(now_s)
         if self._missed and self.trouble is None:
             self.trouble = Reason.TOO_MANY, f"of {self._missed} only the last {LOOK_FAR_BACK >> 20} MiB were read"
+
+    def again(self, place: Place) -> Chunk:
+        """What was read there before. Raises `Gone`."""
+        file = self._files.get(place.file)
+        if file is None or file.version != place.version:
+            raise Gone
+        if file.fd < 0:
+            self._open(file)
+        if file.fd < 0 or _was_written_anew(file, os.fstat(file.fd).st_size):
+            raise Gone
+        content = os.pread(file.fd, place.end - place.begin, place.begin)
+        if len(content) < place.end - place.begin:
+            raise Gone
+        return Chunk(file.path, place.begin, content, place)
 
     def close(self) -> None:
         """Let go of every file."""
@@ -165,13 +196,14 @@ class Files:
 
     # reading ---------------------------------------------------------------------------------------------------------
 
-    def _read(self, file: _File, room: int, now_s: float) -> Iterator[Chunk]:
+    def _read(self, key: tuple[int, int], file: _File, room: int, now_s: float) -> Iterator[Chunk]:
         found = os.fstat(file.fd)
         if (found.st_size, found.st_mtime_ns) != (file.size, file.mtime_ns):
             file.changed_s = now_s
             if _was_written_anew(file, found.st_size):
                 file.offset = max(0, found.st_size - MOST_OF_NEW)
                 file.anchor, file.passing_over = b"", file.offset > 0
+                file.version += 1
             file.size, file.mtime_ns = found.st_size, found.st_mtime_ns
         while file.offset < file.size:
             if room <= 0:
@@ -184,7 +216,8 @@ class Files:
                 return
             room -= file.offset - before
             if content:
-                yield Chunk(file.path, file.offset - len(content), content)
+                begin = file.offset - len(content)
+                yield Chunk(file.path, begin, content, Place(key, file.version, begin, file.offset))
 
     def _next(self, file: _File, now_s: float) -> bytes:
         """The next whole lines, and the offset behind them; nothing while a line goes on."""

@@ -66,7 +66,7 @@ class TempoSource(AskedByHttp):
         back_end = BackEnd("Tempo", source.keys.tempo, means)
         store = TempoStore(source.keys, wanted, means, back_end)
         following = Following(source, wanted, means, tell, store, asyncio.get_running_loop().time)
-        return Reader(source, means, tell, following.read).begin(back_end.where)
+        return Reader(source, means, tell, following.read, following.widen).begin(back_end.where)
 
 
 SOURCE = TempoSource()
@@ -85,9 +85,9 @@ class TempoStore:
             raise CannotTell(Reason.BAD_ANSWER, f"{self._back_end.where} answered no spans; is it Tempo?")
         return spans_in(answer)
 
-    async def marked(self) -> Found:
+    async def marked(self, wanted: Wanted) -> Found:
         """By the attributes that may bear a mark."""
-        marks = marks_to_ask_for(self._wanted)
+        marks = marks_to_ask_for(wanted)
         return await self._search(f".{_name(tag)} = {_text(mark)}" for tag in self._keys.tags for mark in marks)
 
     async def linking(self, traces: Sequence[str]) -> Found:

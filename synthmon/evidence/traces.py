@@ -37,8 +37,8 @@ class TraceStore(Protocol):
         """What is there of a trace, perhaps nothing."""
         ...
 
-    async def marked(self) -> Found:
-        """The traces in which a mark of the run may stand."""
+    async def marked(self, wanted: Wanted) -> Found:
+        """The traces in which a mark of this may stand."""
         ...
 
     async def linking(self, traces: Sequence[str]) -> Found:
@@ -52,7 +52,7 @@ class Following:
     def __init__(
         self, source: Source, wanted: Wanted, means: Means, tell: Tell, store: TraceStore, clock: Callable[[], float]
     ) -> None:
-        self._source, self._wanted, self._means, self._tell, self._store = source, wanted, means, tell, store
+        self._source, self._means, self._tell, self._store = source, means, tell, store
         self._clock = clock
         self._due: deque[Due] = deque()
         self._belonging = Belonging(self._due.extend)
@@ -66,11 +66,17 @@ class Following:
         """Everything that is the run's by now: link by link, until no new trace is found. Raises `CannotTell`."""
         self._read = set()
         await self._read_own()
-        await self._take_found(await self._store.marked())
+        await self._take_found(await self._store.marked(self._owner.wanted))
         asked: set[str] = set()
         while fresh := tuple(trace for trace in self._owner.traces if trace not in asked):
             asked.update(fresh)
             await self._take_found(await self._store.linking(fresh))
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Look for these keys too: every span that is read from now on is looked through anew."""
+        self._owner.wanted = self._owner.wanted.widened(keys)
+        self._known.clear()
+        self._tries.clear()
 
     async def _read_own(self) -> None:
         """The traces of the run, and those of which single spans are."""
@@ -118,7 +124,7 @@ class Following:
             return
         received_ns = self._means.now_ns()
         source = self._source
-        record = from_span(source.name, span, held.texts, self._wanted, received_ns, source.map, why)
+        record = from_span(source.name, span, held.texts, owner.wanted, received_ns, source.map, why)
         if record is not None:
             self._belonging.taken(owner, held)
             self._tell(record)

@@ -1,4 +1,4 @@
-"""Telemetry of the last minutes, whosesoever it is: that it is a run's may turn out later, by a link to its trace."""
+"""Telemetry of the last minutes, whosesoever it is: that it is a run's may turn out later, by a link or a saved id."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from synthmon.core.telemetry import Log, Span
+from synthmon.evidence.forgotten import Forgotten
 
 MOST_HELD, MOST_CHARACTERS, LONGEST_S = 20_000, 32 * 1024 * 1024, 120.0
 
@@ -47,6 +48,7 @@ class Waiting:
         self._of_trace: dict[str, deque[Held]] = {}
         self._linking: dict[str, deque[Held]] = {}
         self._size = 0
+        self.forgotten = Forgotten()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -70,8 +72,13 @@ class Waiting:
         """The spans that link to one in this trace."""
         return tuple(self._linking.get(trace, ()))
 
+    def everything(self) -> tuple[Held, ...]:
+        """All of it, the oldest first."""
+        return tuple(self._held)
+
     def _drop(self) -> None:
         oldest = self._held.popleft()
+        self.forgotten.add(oldest.texts.values(), oldest.at_s)
         self._size -= oldest.size
         for index, trace in _places(oldest):
             table = self._of_trace if index == "of" else self._linking

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from synthmon.core.evidence import Wanted
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Source
-from synthmon.evidence.backends import CannotTell
+from synthmon.evidence.backends import CannotTell, pattern_of
 
 PAGE, LARGEST_PAGE, SMALLEST_PAGE, MOST_PAGES = 1000, 5000, 10, 30
 BEHIND_NS, AHEAD_NS = 60 * 10**9, 600 * 10**9
@@ -44,6 +46,38 @@ class Window:
         """Ask until everything was answered. Raises `CannotTell`."""
         await read_whole(self._begin_ns, now_ns + AHEAD_NS, ask, self._page)
         self._begin_ns = max(self._begin_ns, now_ns - self._overlap_ns)
+
+
+Ask = Callable[[Wanted, int, int, int], Awaitable[Page]]
+"""For records that bear a mark of this, between two instants, both included, at most so many."""
+
+
+class Search:
+    """What a search by marks reads for a run: a `Window`, and for keys that are learnt later once the whole time since
+    the run began, as a record may be older than the answer that told its key.
+
+    Then nothing else is asked for than these keys, so that nothing is read twice. `marked` finds a mark in a text.
+    """
+
+    def __init__(self, source: Source, wanted: Wanted, page: int = PAGE) -> None:
+        self._source, self._page = source, page
+        self._window = Window(source, wanted, page)
+        self._late: tuple[str, ...] = ()
+        self.wanted, self.marked = wanted, re.compile(pattern_of(wanted))
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """From the next read on these too."""
+        self.wanted = self.wanted.widened(keys)
+        self.marked = re.compile(pattern_of(self.wanted))
+        self._late += keys
+
+    async def read(self, now_ns: int, ask: Ask) -> None:
+        """Ask until everything was answered. Raises `CannotTell`; then the next read begins with it."""
+        if self._late:
+            keys_alone = replace(self.wanted, run_id="", namespace="", traces=(), keys=self._late)
+            await Window(self._source, self.wanted, self._page).read(now_ns, partial(ask, keys_alone))
+            self._late = ()
+        await self._window.read(now_ns, partial(ask, self.wanted))
 
 
 async def read_whole(begin_ns: int, end_ns: int, ask: AskPage, page: int = PAGE) -> None:

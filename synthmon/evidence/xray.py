@@ -44,7 +44,7 @@ from synthmon.core.evidence import Tell, Wanted
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source
 from synthmon.core.telemetry import Link, Span
-from synthmon.evidence.aws import AskedOfAws, AwsBackEnd, AwsKeys, xray_id
+from synthmon.evidence.aws import AskedOfAws, AwsBackEnd, AwsSourceKeys, xray_id
 from synthmon.evidence.backends import CannotTell, Reader, bad_value, marks_to_ask_for
 from synthmon.evidence.looking import Breath
 from synthmon.evidence.segments import Piece, pieces_of, span_of, trace_of
@@ -54,12 +54,13 @@ from synthmon.evidence.windows import BEHIND_NS
 HEADERS = {"Content-Type": "application/json"}
 ANNOTATIONS = ("synthmon_run", "correlationId")
 LONGEST_SPAN_NS = 6 * 3600 * 10**9 - BEHIND_NS  # of time that one search may have
+KEPT_NS = 30 * 86_400 * 10**9  # how long X-Ray keeps a trace
 LONGEST_EXPRESSION = 2000
 TRACES_A_QUESTION = 5
 MOST_PAGES, MOST_LINKED = 30, 100  # of a search; traces of `linked` services, a look
 
 
-class XRayKeys(AwsKeys):
+class XRayKeys(AwsSourceKeys):
     """The keys of an `xray` source."""
 
     xray: str = Field(description="Its address: `https://xray.eu-west-1.amazonaws.com`.")
@@ -98,7 +99,7 @@ class XRaySource(AskedOfAws):
         back_end = AwsBackEnd("X-Ray", "xray", source.keys, source.keys.xray, means)
         store = XRayStore(source.keys, wanted, means, back_end)
         following = Following(source, wanted, means, tell, store, asyncio.get_running_loop().time)
-        return Reader(source, means, tell, following.read).begin(back_end.where)
+        return Reader(source, means, tell, following.read, following.widen).begin(back_end.where)
 
 
 SOURCE = XRaySource()
@@ -119,9 +120,11 @@ class XRayStore:
         pieces = await self._pieces((trace_id,))
         return self._spans(pieces)
 
-    async def marked(self) -> Found:
+    async def marked(self, wanted: Wanted) -> Found:
         """By the annotations that may be a mark."""
-        marks = [mark for mark in marks_to_ask_for(self._wanted) if not {'"', "\\"} & {*mark}]
+        marks = [mark for mark in marks_to_ask_for(wanted) if not {'"', "\\"} & {*mark}]
+        if wanted.words and not marks:  # whoever waits for an answer is not to take silence for "there is none"
+            raise CannotTell(Reason.EXPRESSION, f'{self._back_end.where} cannot be asked for a text with " or \\ in it')
         conditions = [f'annotation[{name}] = "{mark}"' for name in self._keys.annotations for mark in marks]
         found: list[str] = []
         for expression in _together(conditions):
@@ -166,10 +169,22 @@ class XRayStore:
 
     async def _search(self, expression: str) -> list[tuple[str, int]]:
         """Traces with their revisions, of which something came since the run began."""
-        now_ns = self._means.now_ns()
-        begin_ns = max(self._wanted.since_ns - BEHIND_NS, now_ns - LONGEST_SPAN_NS)
-        question: dict[str, Any] = {"StartTime": begin_ns // 10**9, "EndTime": -(-now_ns // 10**9)}
-        question |= {"TimeRangeType": "Event", "Sampling": False, "FilterExpression": expression}
+        found: list[tuple[str, int]] = []
+        for begin_ns, end_ns in self._spans_of_time(self._means.now_ns()):
+            question: dict[str, Any] = {"StartTime": begin_ns // 10**9, "EndTime": -(-end_ns // 10**9)}
+            question |= {"TimeRangeType": "Event", "Sampling": False, "FilterExpression": expression}
+            found += await self._pages(question)
+        return found
+
+    def _spans_of_time(self, now_ns: int) -> Iterator[tuple[int, int]]:
+        """As long as a search may have. A run's begins lately; somebody's request may be as old as what is kept."""
+        kept_ns = now_ns - (KEPT_NS if self._wanted.words else LONGEST_SPAN_NS)
+        begin_ns = max(self._wanted.since_ns - BEHIND_NS, kept_ns)
+        while begin_ns < now_ns:
+            yield begin_ns, min(begin_ns + LONGEST_SPAN_NS, now_ns)
+            begin_ns += LONGEST_SPAN_NS
+
+    async def _pages(self, question: dict[str, Any]) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = []
         for _ in range(MOST_PAGES):
             match await self._back_end.call("/TraceSummaries", question, HEADERS):

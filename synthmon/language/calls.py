@@ -8,10 +8,11 @@ from synthmon.core.journey import Step
 from synthmon.language.expressions import as_expression, literal
 from synthmon.language.faults import Faults, check_keys, keys_of
 from synthmon.language.marks import Path
+from synthmon.language.named_files import documents_of
 from synthmon.language.names import type_of
-from synthmon.language.schema import CalledKeys, CallKeys, StepKeys
-from synthmon.language.sources import beside, why
+from synthmon.language.sources import beside
 from synthmon.language.step_parts import Parts
+from synthmon.language.step_schema import CalledKeys, CallKeys, StepKeys
 from synthmon.language.steps import Inside, Steps
 from synthmon.language.unsafe import owned_domains, say_unsafe
 
@@ -50,21 +51,12 @@ def compile_call(outer: Steps, raw: Any, path: Path, default_id: str) -> tuple[S
 
 def read_called(file: str, at: Path, parts: Parts, faults: Faults) -> tuple[Faults, CalledKeys] | None:
     """A file with `steps:`, its faults to be; None after a fault."""
-    sources = parts.shop.sources
-    parts.progress.files[file] = sources.fingerprint(file)
-    try:
-        documents, problems = sources.documents(file)
-    except OSError as error:
-        faults.say(
-            at,
-            "unreadable-file",
-            f"{file} cannot be read: {why(error)}.",
-            "Correct the path; it is relative to this file.",
-        )
+    read = documents_of(file, at, parts.shop.sources, parts.progress.files, faults)
+    if read is None:
         return None
-    faults.problems.extend(problems)
+    documents, is_yaml = read
     if len(documents) != 1:
-        if not problems:
+        if is_yaml:
             faults.say(
                 at,
                 "not-steps",

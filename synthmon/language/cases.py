@@ -9,7 +9,8 @@ from typing import Any
 
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
-from synthmon.language.sources import beside, why
+from synthmon.language.named_files import documents_of
+from synthmon.language.sources import beside
 from synthmon.language.unsafe import owned_domains, say_unsafe
 from synthmon.language.words import word_fault
 from synthmon.language.workshop import Workshop
@@ -39,20 +40,12 @@ def read_cases(raw: Any, shop: Workshop, files: dict[str, str], faults: Faults) 
 def _of_file(name: str, shop: Workshop, files: dict[str, str], faults: Faults) -> tuple[Case, ...] | None:
     file = beside(faults.marks.file, name)
     at: Path = ("cases", "file")
-    files[file] = shop.sources.fingerprint(file)
-    try:
-        documents, problems = shop.sources.documents(file)
-    except OSError as error:
-        faults.say(
-            at,
-            "unreadable-file",
-            f"{file} cannot be read: {why(error)}.",
-            "Correct the path; it is relative to this file.",
-        )
+    read = documents_of(file, at, shop.sources, files, faults)
+    if read is None:
         return None
-    faults.problems.extend(problems)
+    documents, is_yaml = read
     if len(documents) != 1:
-        if not problems:
+        if is_yaml:
             faults.say(
                 at,
                 "bad-cases",

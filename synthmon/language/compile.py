@@ -22,10 +22,11 @@ from synthmon.language.identity_sources import identity_names, sealed_names
 from synthmon.language.lint import lint
 from synthmon.language.names import RUN, Names, Story, type_of
 from synthmon.language.schedule import compile_schedule
-from synthmon.language.schema import NOT_YET, JourneyKeys, StepKeys, VerifyKeys
+from synthmon.language.schema import NOT_YET, JourneyKeys, VerifyKeys
 from synthmon.language.settings import Default, Invented
 from synthmon.language.settings_read import alert
 from synthmon.language.step_parts import Parts
+from synthmon.language.step_schema import StepKeys
 from synthmon.language.steps import Steps
 from synthmon.language.systems import say_unknown_system
 from synthmon.language.unsafe import owned_domains, say_unsafe

@@ -191,6 +191,7 @@ _SIGNS: tuple[tuple[Callable[[str], object], str], ...] = (
     (lambda t: re.search(r"===|!==|=~|~=", t), "Compare with `==` or `!=`; for a pattern write text.matches(…)."),
     (lambda t: re.search(r"(?<![=!<>])=(?!=)", t), "Compare with `==`."),
     (lambda t: re.search(r"(?<!\w)(and|or|not)(?!\w)", t), "Write `&&`, `||` and `!` for and, or and not."),
+    (lambda t: re.search(r"(?<![\w.\"'])\d+(ms|s|m|h)\b", t), 'A span of time is written duration("2s").'),
     (lambda t: ";" in t, "Remove the `;`."),
     (lambda t: "[*]" in t or "[?" in t, "Ask a list with .all(x, …), .exists(x, …), .map(x, …) or .filter(x, …)."),
     (lambda t: t.count("(") != t.count(")") or t.count("[") != t.count("]"), "Close the bracket."),

@@ -15,7 +15,7 @@ from synthmon.core.system import Tls
 from synthmon.language.faults import Faults, check_keys, say_broken
 from synthmon.language.marks import Path
 from synthmon.language.plugins import Origin, Room, find, lacking
-from synthmon.language.schema import Keys, Text
+from synthmon.language.schema_words import Keys, Text
 from synthmon.language.settings_schema import Reference, TlsKeys
 from synthmon.language.words import listed, meant
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from synthmon.core.errors import Place, Problem
 from synthmon.language.faults import keys_of
-from synthmon.language.schema import CalledKeys, JourneyKeys
+from synthmon.language.schema import JourneyKeys
 from synthmon.language.settings_schema import SettingsKeys
 from synthmon.language.sources import Sources
+from synthmon.language.step_schema import CalledKeys
 
 SETTINGS_FILE = "synthmon.yaml"
 

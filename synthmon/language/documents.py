@@ -163,6 +163,10 @@ class _Builder:
                 self._refuse(
                     event, "yaml-quote", "`${…}` inside {…} or […] is read as a map.", "Put it in double quotes."
                 )
+            if isinstance(event, yaml.MappingStartEvent) and event.flow_style:
+                self._refuse(
+                    event, "yaml-quote", "`{{…}}` is read as a map.", 'Write a value as "${…}", in double quotes.'
+                )
             self._refuse(event, "yaml-key", "A key is not a text.", "Write the key as a plain word.")
         self._refuse_tag(event)
         self._values += 1

@@ -13,7 +13,8 @@ from synthmon.language.evidence import find_sources
 from synthmon.language.faults import check_keys, keys_of
 from synthmon.language.marks import Path
 from synthmon.language.names import Names
-from synthmon.language.schema import CheckKeys, ClauseKeys, EventKeys, VerifyKeys
+from synthmon.language.schema import ClauseKeys, EventKeys, VerifyKeys
+from synthmon.language.schema_words import CheckKeys
 from synthmon.language.step_parts import Parts
 from synthmon.language.within import read_within
 from synthmon.language.words import listed, meant, near
@@ -29,16 +30,18 @@ def compile_verify(
     """The checks of `verify`, and its clauses with the events and sources that they are about."""
     checks: list[Check] = []
     clauses: list[Clause] = []
+    promised = False  # by a line that may have a fault: then it is no news that there is no clause
     for i, one in enumerate(keys.expect):
         path: Path = ("verify", "expect", i)
         if isinstance(one, dict) and "check" not in one:
+            promised = True
             clauses.extend(_clauses(one, path, events, names, parts))
         else:
             checks.extend(_check(one, path, names, parts))
     specs = tuple(spec for name, event in events.items() if (spec := _event(name, event, parts)) is not None)
     used = {spec.source for spec in specs} | {c.events[0] for c in clauses if c.word is Word.EMPTY}
     sources = tuple(source for name, source in parts.shop.settings.evidence.items() if name in used)
-    if not clauses:
+    if not promised:
         _say_idle(keys, events, parts)
     promises = Promises(specs, tuple(clauses), sources, keys.within or _WITHIN_S, keys.settle or 0.0)
     return tuple(checks), promises if clauses else Promises()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, StrictBool, create_model
 
-from synthmon.core.evidence import FIELDS
+from synthmon.core.fields import FIELDS
 from synthmon.core.sources import Source, SourceKind
 from synthmon.core.system import System, Tls
 from synthmon.language.amounts import Seconds, SecondsOrNone
@@ -19,7 +19,7 @@ from synthmon.language.connections import references_of
 from synthmon.language.faults import Faults, check_keys, say_broken
 from synthmon.language.marks import Path
 from synthmon.language.plugins import Origin, Room, find, lacking
-from synthmon.language.schema import Keys, Text
+from synthmon.language.schema_words import Keys, Text
 from synthmon.language.settings_schema import TlsKeys
 from synthmon.language.words import listed, meant
 

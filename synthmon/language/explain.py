@@ -14,22 +14,8 @@ from synthmon.language.connections import ConnectionKeys, find_connections
 from synthmon.language.evidence import EvidenceKeys, find_sources
 from synthmon.language.kinds import STRUCTURE, Kinds, find_kinds
 from synthmon.language.plugins import OURS, Origin, find
-from synthmon.language.schema import (
-    AlertKeys,
-    CalledKeys,
-    CheckKeys,
-    ClauseKeys,
-    EventKeys,
-    JourneyKeys,
-    ListenKeys,
-    LookKeys,
-    RetryKeys,
-    SloKeys,
-    StepKeys,
-    SweepKeys,
-    UndoKeys,
-    VerifyKeys,
-)
+from synthmon.language.schema import AlertKeys, ClauseKeys, EventKeys, JourneyKeys, SloKeys, VerifyKeys
+from synthmon.language.schema_words import CheckKeys
 from synthmon.language.settings_schema import (
     AppRoleKeys,
     BudgetKeys,
@@ -47,6 +33,7 @@ from synthmon.language.settings_schema import (
     VaultKeys,
     WebKeys,
 )
+from synthmon.language.step_schema import CalledKeys, ListenKeys, LookKeys, RetryKeys, StepKeys, SweepKeys, UndoKeys
 from synthmon.language.words import meant
 
 PLACES: Mapping[str, type[BaseModel]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -9,9 +10,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from synthmon.core.errors import Problem
+from synthmon.language.fault_words import PATTERNS, REMEDIES, WANTED, kind, written
 from synthmon.language.marks import Marks, Path
 from synthmon.language.words import listed, near
 
+_WORD = re.compile(r"[A-Za-z_][\w.]*")
 M = TypeVar("M", bound=BaseModel)
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -52,7 +55,7 @@ def check_keys(
     to another map, with the name of that map. None if a key that must be there has a fault, unless it may be `hollow`.
     """
     if not isinstance(tree, dict):
-        shown = "empty" if tree is None else f"{_kind(tree)}"
+        shown = "empty" if tree is None else f"{kind(tree)}"
         faults.say(path, "wrong-type", f"This is {shown}, not a map.", "Write `key: value` lines.")
         return None
     try:
@@ -144,9 +147,14 @@ def _say(
     match one["type"]:
         case "extra_forbidden":
             key = str(one["loc"][-1])
+            known = _known_beside(model, one["loc"])
+            if "expect" in where[-4:-1] and _WORD.fullmatch(key) and not near(key, known) and written(given):
+                remedy = f"A check is an expression: `{key} == {written(given)}`."
+                faults.say(where, "unknown-key", f"There is no key `{key}` here.", remedy, at_key=True)
+                return
             _say_unknown(
                 key,
-                _known_beside(model, one["loc"]),
+                known,
                 where,
                 faults,
                 not_yet if len(one["loc"]) == 1 else _NONE,
@@ -163,7 +171,7 @@ def _say(
                 where,
                 "bad-name",
                 f"{given!r} is not a name.",
-                _PATTERNS.get(context["pattern"], f"It must match {context['pattern']}."),
+                PATTERNS.get(context["pattern"], f"It must match {context['pattern']}."),
             )
         case "literal_error":
             words = str(context["expected"]).replace("'", "`")
@@ -186,9 +194,13 @@ def _say(
                 f"Keep at most {context['max_length']}.",
             )
         case _:
-            wanted = _WANTED.get(one["type"], str(one["msg"]).removeprefix("Input should be "))
-            remedy = _REMEDIES.get(one["type"], f"Write {wanted}.")
-            faults.say(where, "wrong-type", f"`{_last(where)}` is {_kind(given)}, not {wanted}.", remedy)
+            wanted = WANTED.get(one["type"], str(one["msg"]).removeprefix("Input should be "))
+            remedy = REMEDIES.get(one["type"], f"Write {wanted}.")
+            if one["type"] == "string_type" and isinstance(given, dict):
+                remedy = "Write one text behind the colon, and nothing below it."
+            elif one["type"].startswith("model") and (keys := _known_beside(model, (*one["loc"], ""))):
+                remedy = f"Write `key: value` lines below it. Keys there: {listed(keys, 12)}."
+            faults.say(where, "wrong-type", f"`{_last(where)}` is {kind(given)}, not {wanted}.", remedy)
 
 
 def _say_unknown(
@@ -253,44 +265,3 @@ def _last(path: Path) -> str:
 
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "?", "…")) else f"{text}."
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "empty"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list():
-            return "a list"
-        case dict():
-            return "a map"
-    return "something else"
-
-
-_WANTED = {
-    "string_type": "a text",
-    "list_type": "a list",
-    "dict_type": "a map",
-    "model_type": "a map",
-    "model_attributes_type": "a map",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "float_type": "a number",
-}
-_REMEDIES = {
-    "string_type": "Put it in quotes if it is meant as a text.",
-    "list_type": "Put each on a line of its own that begins with `- `.",
-    "dict_type": "Write `key: value` lines below it.",
-    "model_type": "Write `key: value` lines below it.",
-    "model_attributes_type": "Write `key: value` lines below it.",
-}
-_PATTERNS = {
-    r"^[a-z][a-z0-9-]{0,62}$": "Use small letters, digits and -, a letter first, at most 63: order-pays.",
-    r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$": "Use letters, digits, -, _ and . only.",
-    r"^[a-z0-9][a-z0-9_.-]{0,62}$": "Use small letters, digits, -, _ and . only: eu-west.",
-}

@@ -10,9 +10,10 @@ from synthmon.identities.literals import LiteralKind
 from synthmon.identities.pools import BadAccounts, read_pool
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
+from synthmon.language.named_files import documents_of
 from synthmon.language.settings import Accounts, IdentitySource, Invented
 from synthmon.language.settings_schema import IdentityKeys, Reference
-from synthmon.language.sources import Sources, beside, why
+from synthmon.language.sources import Sources, beside
 from synthmon.language.unsafe import offered_names, say_unsafe_text, unsafe_fields
 from synthmon.language.words import listed
 
@@ -67,20 +68,12 @@ def _accounts(
 ) -> Accounts | None:
     file = beside(faults.marks.file, keys.accounts or "")
     at: Path = (*path, "accounts")
-    files[file] = sources.fingerprint(file)
-    try:
-        documents, problems = sources.documents(file)
-    except OSError as error:
-        faults.say(
-            at,
-            "unreadable-file",
-            f"{file} cannot be read: {why(error)}.",
-            "Correct the path; it is relative to this file.",
-        )
+    read = documents_of(file, at, sources, files, faults)
+    if read is None:
         return None
-    faults.problems.extend(problems)
+    documents, is_yaml = read
     if not documents:
-        if not problems:
+        if is_yaml:
             faults.say(at, "bad-accounts", f"{file} is empty.", "Write a list of accounts, each a map of fields.")
         return None
     inner = Faults(documents[0].marks)

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from synthmon.language.connections import find_connections
 from synthmon.language.evidence import find_sources
 from synthmon.language.kinds import STRUCTURE, Kinds, find_kinds
-from synthmon.language.schema import CheckKeys, ClauseKeys, JourneyKeys
+from synthmon.language.schema import ClauseKeys, JourneyKeys
+from synthmon.language.schema_words import CheckKeys
 from synthmon.language.settings_schema import SettingsKeys
 
 _REF = "#/$defs/{model}"

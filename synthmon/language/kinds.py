@@ -11,7 +11,7 @@ from pydantic import BaseModel, create_model
 
 from synthmon.core.kinds import Kind, Listens, Performs
 from synthmon.language.plugins import Origin, Room, find
-from synthmon.language.schema import (
+from synthmon.language.step_schema import (
     CallKeys,
     ListenKeys,
     LookKeys,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from synthmon.language.names import Names
 from synthmon.language.words import listed, meant, near
@@ -32,9 +33,10 @@ def explain_name(at: int, name: str, names: Names) -> Said:
         if said := explain(at, name, names):
             return said
     known = [known for known in names.types if known not in ("", name)]
-    return Said(
-        at, "undeclared-name", f"There is no `{name}` here.", meant(name, known, f"Names here: {listed(known, 30)}.")
-    )
+    remedy = meant(name, known, f"Names here: {listed(known, 30)}.")
+    if "." not in name and not get_close_matches(name, known, 1, 0.75):
+        remedy += f' A text stands in quotes: "{name}".'
+    return Said(at, "undeclared-name", f"There is no `{name}` here.", remedy)
 
 
 def _of_hook(at: int, name: str, names: Names) -> Said | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import Any
 
 from synthmon.core.clauses import Clause, EventSpec, Word
 from synthmon.language.documents import Document, read
@@ -16,36 +19,27 @@ class Unpatchable(Exception):
 
 
 def with_clause(file: str, text: str, journey: str, clause: Clause, events: Mapping[str, EventSpec], note: str) -> str:
-    """The text of a probe file with one clause more in `verify` of a journey, below a note. Raises `Unpatchable`."""
-    document, end = _document(file, text, journey)
-    added = Noted(clause_keys(clause), above=(note,))
-    whole = text.splitlines(keepends=True)
-    if whole and not whole[-1].endswith("\n"):
-        whole[-1] += "\n"
-    inserts: list[tuple[int, list[str]]] = []
-    root_ends = _ends(document, (), 0, end, whole)
-    if events:
-        described = {name: event_keys(spec) for name, spec in events.items()}
-        if "events" in document.tree:
-            at, indent = _open_block(document, ("events",), root_ends["events"], whole, described)
-            inserts.append((at, _indented(lines(described), indent)))
-        else:
-            before = document.marks.key(("verify",)).line - 1 if "verify" in document.tree else end
-            before = _above_comments(before, whole)
-            inserts.append((before, ["\n", "events:\n", *_indented(lines(described), 2), "\n"]))
-    if "verify" not in document.tree:
-        inserts.append((end, ["\n", *_indented(lines({"verify": {"expect": [added]}}), 0)]))
-    elif "expect" not in document.tree["verify"]:
-        at, indent = _open_block(document, ("verify",), root_ends["verify"], whole, {"expect": [added]})
-        inserts.append((at, _indented(lines({"expect": [added]}), indent)))
-    else:
-        inner = _ends(document, ("verify",), document.marks.key(("verify",)).line, root_ends["verify"], whole)
-        at, indent = _open_block(document, ("verify", "expect"), inner["expect"], whole, [added])
-        inserts.append((at, _indented(lines([added]), indent)))
-    inserts.reverse()  # at one place the last goes in first
-    for at, new in sorted(inserts, key=lambda one: -one[0]):
-        whole[at:at] = new
-    return "".join(whole)
+    """The text of a probe file with one clause more in `verify` of a journey, below a note. Raises `Unpatchable`.
+
+    What is given back reads as the old text with these additions and nothing else: where that is not so, as it is with
+    some ways to write YAML, it is refused with what to add by hand.
+    """
+    added = _Added(clause_keys(clause), {name: event_keys(spec) for name, spec in events.items()}, note)
+    try:
+        documents, before = _documents(file, text), _trees(file, text)
+        nth, document = _of_journey(documents, file, journey)
+        tree = before[nth]
+        whole = _Lines(text)
+        begin, end = _span_of(documents, nth, whole.texts)
+        for trim in (True, False):  # a comment behind a list is left behind it, unless it is part of a text
+            made = whole.with_more(_inserts(document, added, whole.texts, begin, end, trim))
+            after = _trees_or_none(file, made)
+            if after == [*before[:nth], added.to(tree), *before[nth + 1 :]]:
+                return made
+        raise _Elsewhere(f"{document.marks.key(('verify',))} is written in a way that nothing can be added to.")
+    except _Elsewhere as error:
+        by_hand = "\n".join(f"  {line}" for line in lines(added.whole))
+        raise Unpatchable(f"{error} Write it in block style, one entry a line, or add by hand:\n{by_hand}") from None
 
 
 def clause_keys(clause: Clause) -> dict[str, object]:
@@ -71,35 +65,129 @@ def event_keys(spec: EventSpec) -> dict[str, object]:
     return {"from": spec.source, **{n: int(v) if n == "attempt" else v for n, v in fields.items()}}
 
 
-def _document(file: str, text: str, journey: str) -> tuple[Document, int]:
-    """The document of a journey, and the line (from 0) before which it ends."""
+class _Elsewhere(Exception):
+    """This place cannot be added to; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """What is to be added to a journey: a clause with a note above it, and events by their names."""
+
+    clause: Mapping[str, object]
+    events: Mapping[str, Mapping[str, object]]
+    note: str
+
+    @property
+    def line(self) -> Noted:
+        """The clause as one line of `expect`."""
+        return Noted(self.clause, above=(self.note,))
+
+    @property
+    def whole(self) -> dict[str, object]:
+        """As in a probe that has nothing of it."""
+        return {**({"events": self.events} if self.events else {}), "verify": {"expect": [self.line]}}
+
+    def to(self, tree: Any) -> Any:
+        """What a journey has to be afterwards."""
+        verify, events = _map(tree.get("verify")), {**_map(tree.get("events")), **self.events}
+        expect = [*verify.get("expect", ()), dict(self.clause)]
+        return {**tree, **({"events": events} if events else {}), "verify": {**verify, "expect": expect}}
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+class _Lines:
+    """The lines of a text, each with its own end; what is added ends as the first of them does."""
+
+    def __init__(self, text: str) -> None:
+        self.texts: Sequence[str] = text.splitlines(keepends=True)
+        first = self.texts[0] if self.texts else ""
+        self._end = first[len(first.rstrip("\r\n")) :] or "\n"
+
+    def with_more(self, inserts: Iterable[tuple[int, Sequence[str]]]) -> str:
+        """With these lines before those of the given numbers; of two at one place, the first goes first."""
+        whole = list(self.texts)
+        if whole and not whole[-1].endswith(("\r", "\n")):
+            whole[-1] += self._end
+        added: dict[int, list[str]] = {}
+        for at, new in inserts:
+            added.setdefault(at, []).extend(f"{line}{self._end}" for line in new)
+        for at in sorted(added, reverse=True):
+            whole[at:at] = added[at]
+        return "".join(whole)
+
+
+def _documents(file: str, text: str) -> Sequence[Document]:
     documents, problems = read(file, text)
     if not documents:
-        said = "; ".join(f"{p.place} {p.fault}" for p in problems)
+        said = "; ".join(f"{p.place} {p.fault}" for p in problems) or "it is empty"
         raise Unpatchable(f"{file} cannot be read: {said}")
-    whole = text.splitlines()
-    starts = [document.marks.root.line for document in documents]
-    ends = [_separator(whole, here, there) for here, there in pairwise(starts)] + [len(whole)]
-    for document, end in zip(documents, ends, strict=True):
+    return documents
+
+
+def _trees(file: str, text: str) -> list[Any]:
+    """What a text says, nothing shared between two places."""
+    return [json.loads(json.dumps(document.tree)) for document in read(file, text)[0]]
+
+
+def _trees_or_none(file: str, text: str) -> list[Any] | None:
+    documents, problems = read(file, text)
+    return None if any(p.level == "error" for p in problems) or not documents else _trees(file, text)
+
+
+def _of_journey(documents: Sequence[Document], file: str, journey: str) -> tuple[int, Document]:
+    for nth, document in enumerate(documents):
         if isinstance(document.tree, dict) and document.tree.get("journey") == journey:
-            return document, _past_content(starts[0], end, whole)
+            return nth, document
     raise Unpatchable(f"{file} has no journey {journey}; it may be made from another file.")
 
 
-def _separator(whole: Sequence[str], here: int, there: int) -> int:
-    return next((number for number in range(there, here, -1) if whole[number - 1].startswith("---")), there) - 1
+def _span_of(documents: Sequence[Document], nth: int, whole: Sequence[str]) -> tuple[int, int]:
+    """The lines (from 0) at which a document begins and before which it ends."""
+    begin = documents[nth].marks.root.line
+    after = documents[nth + 1].marks.root.line if nth + 1 < len(documents) else len(whole) - 1
+    ends = (line for line in range(begin + 1, after + 1) if _MARKER.match(whole[line]))
+    return begin, next(ends, len(whole))
 
 
-def _ends(document: Document, path: tuple[str, ...], start: int, end: int, whole: Sequence[str]) -> dict[str, int]:
+def _inserts(
+    document: Document, added: _Added, whole: Sequence[str], begin: int, end: int, trim: bool
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """Which lines go before which (from 0); `trim`: above the comments and empty lines behind what is added to."""
+    marks, tree = document.marks, document.tree
+    root = " " * (marks.key((next(iter(tree)),)).column - 1)
+    ends = _ends(document, (), end, whole, trim)
+    last = max(ends.values(), default=end)
+    if added.events and "events" in tree:
+        at, indent = _open_block(document, ("events",), ends["events"], whole)
+        yield at, _indented(added.events, indent)
+    elif added.events:
+        at = _above_comments(marks.key(("verify",)).line - 1, begin, whole, root) if "verify" in tree else last
+        yield at, ["", f"{root}events:", *_indented(added.events, f"{root}  "), ""]
+    if "verify" not in tree:
+        yield last, ["", *_indented({"verify": {"expect": [added.line]}}, root)]
+    elif not isinstance(tree["verify"], dict) or "expect" not in tree["verify"]:
+        at, indent = _open_block(document, ("verify",), ends["verify"], whole)
+        yield at, _indented({"expect": [added.line]}, indent)
+    else:
+        inner = _ends(document, ("verify",), ends["verify"], whole, trim)
+        at, indent = _open_block(document, ("verify", "expect"), inner["expect"], whole)
+        yield at, _indented([added.line], indent)
+
+
+def _ends(document: Document, path: tuple[str, ...], end: int, whole: Sequence[str], trim: bool) -> Mapping[str, int]:
     """Key of a map → the line (from 0) before which its value ends, comments and empty lines behind it left out."""
     tree = document.tree
     for key in path:
         tree = tree[key]
-    if not isinstance(tree, dict):
-        raise Unpatchable(f"{document.marks.value(path)} is no map.")
     firsts = sorted((document.marks.key((*path, key)).line - 1, str(key)) for key in tree)
     bounds = [line for line, _ in firsts[1:]] + [end]
-    return {key: _past_content(line, bound, whole) for (line, key), bound in zip(firsts, bounds, strict=True)}
+    return {
+        key: _past_content(line, bound, whole) if trim else bound
+        for (line, key), bound in zip(firsts, bounds, strict=True)
+    }
 
 
 def _past_content(start: int, end: int, whole: Sequence[str]) -> int:
@@ -108,34 +196,28 @@ def _past_content(start: int, end: int, whole: Sequence[str]) -> int:
     return end
 
 
-def _above_comments(line: int, whole: Sequence[str]) -> int:
-    while line > 0 and whole[line - 1].startswith("#"):
+def _above_comments(line: int, begin: int, whole: Sequence[str], indent: str) -> int:
+    while line > begin and whole[line - 1].startswith(f"{indent}#"):
         line -= 1
     return line
 
 
-def _open_block(
-    document: Document, path: tuple[str, ...], end: int, whole: Sequence[str], wanted: object
-) -> tuple[int, int]:
-    """Where a block ends, and how far its entries are indented; one that is written in brackets cannot be added to."""
+def _open_block(document: Document, path: tuple[str, ...], end: int, whole: Sequence[str]) -> tuple[int, str]:
+    """Where a block ends, and what its entries are indented by; one that is written in brackets cannot be added to."""
     marks, tree = document.marks, document.tree
     for key in path:
         tree = tree[key]
     key_place = marks.key(path)
-    first = next(iter(tree), None) if isinstance(tree, dict) else 0 if tree else None
+    first = next(iter(tree), None) if isinstance(tree, dict) else 0 if isinstance(tree, list) and tree else None
     entry = marks.key((*path, first)) if first is not None else None
     if entry is None or entry.line == key_place.line or whole[key_place.line - 1].rstrip().endswith(("{", "[")):
-        by_hand = "\n".join(f"  {line}" for line in lines(wanted))
-        raise Unpatchable(
-            f"{key_place} is not written one entry a line, so nothing can be added to it. Write it in block style, or "
-            f"add by hand:\n{by_hand}"
-        )
+        raise _Elsewhere(f"{key_place} is not written one entry a line, so nothing can be added to it.")
     line = whole[entry.line - 1]
-    return end, len(line) - len(line.lstrip(" "))
+    return end, line[: len(line) - len(line.lstrip(" "))]
 
 
-def _indented(text: object, indent: int) -> list[str]:
-    return [f"{' ' * indent}{line}\n" for line in text]  # type: ignore[attr-defined]
+def _indented(value: object, indent: str) -> list[str]:
+    return [f"{indent}{line}" for line in lines(value)]
 
 
 def read_text(file: str) -> str:
@@ -144,3 +226,6 @@ def read_text(file: str) -> str:
         return FilePath(file).read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise Unpatchable(f"{file} cannot be read: {error}") from error
+
+
+_MARKER = re.compile(r"(?:---|\.\.\.)(?:\s|$)")  # between two documents (YAML 1.2.2, 9.1.4)

@@ -12,9 +12,10 @@ from synthmon.core.system import System
 from synthmon.core.words import STRINGS
 from synthmon.language.marks import Path
 from synthmon.language.names import RUN
-from synthmon.language.schema import StepKeys
 from synthmon.language.step_parts import Parts
+from synthmon.language.step_schema import StepKeys
 from synthmon.language.systems import check_write
+from synthmon.language.words import near
 
 
 def check_step(
@@ -45,7 +46,7 @@ def check_step(
 
 def check_asserts(step: Step, raw: dict[str, Any], path: Path, kind: Kind, parts: Parts) -> None:
     """Report a step that could never fail, and checks that never fail or never hold."""
-    if "expect" not in raw and kind.offers:
+    if kind.offers and not any(near(str(key), ("expect",)) for key in raw):  # a misspelt one is told already
         fault = f"Step `{step.id}` checks nothing, so it could never fail."
         parts.faults.say(path, "no-check", fault, "Add `expect:` with what its answer has to be.")
     for check in step.expect:

@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictInt, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from synthmon.language.amounts import PerDay, PerHour, PerSecond, Seconds
-from synthmon.language.schema import AlertKeys, Keys, LocationName, SystemName, Text, Word
+from synthmon.language.schema import AlertKeys
+from synthmon.language.schema_words import Keys, LocationName, SystemName, Text, Word
 from synthmon.language.secret_places import secret_place
 
 

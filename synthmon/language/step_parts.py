@@ -18,10 +18,13 @@ from synthmon.language.maker import StepMaker
 from synthmon.language.marks import Path
 from synthmon.language.names import Names
 from synthmon.language.plugins import Origin, find, lacking, missing_program
-from synthmon.language.schema import CheckKeys, LookKeys, StepKeys, UndoKeys
+from synthmon.language.schema_words import CheckKeys
+from synthmon.language.step_schema import LookKeys, StepKeys, UndoKeys
 from synthmon.language.systems import find_system
 from synthmon.language.words import listed, near
 from synthmon.language.workshop import Progress, Workshop
+
+_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE".split())
 
 
 class Parts:
@@ -126,6 +129,10 @@ class Parts:
         known = [*self.shop.kinds, *STRUCTURE]
         common = {*keys_of(StepKeys), *keys_of(UndoKeys), *keys_of(LookKeys)}
         for key in raw:
+            if key not in common and str(key).upper() in _METHODS and isinstance(raw[key], str):
+                fault, remedy = f"There is no kind of step `{key}`.", f"Write `http: {key.upper()} {raw[key]}`."
+                self.faults.say((*path, key), "no-kind", fault, remedy, at_key=True)
+                return
             if key not in common and (guess := near(key, known)):
                 self.faults.say(
                     (*path, key),

@@ -14,9 +14,11 @@ from synthmon.language.faults import check_keys, keys_of
 from synthmon.language.kinds import STRUCTURE, Forms
 from synthmon.language.marks import Path
 from synthmon.language.names import RUN, Names, Story
+from synthmon.language.raw_steps import id_of, ids, saved
 from synthmon.language.rules import check_asserts, check_step
-from synthmon.language.schema import JourneyKeys, ListenKeys, PauseKeys, StepKeys, TogetherKeys, VerifyKeys
+from synthmon.language.schema import JourneyKeys, VerifyKeys
 from synthmon.language.step_parts import Parts
+from synthmon.language.step_schema import ListenKeys, PauseKeys, StepKeys, TogetherKeys
 from synthmon.language.systems import check_write
 from synthmon.language.undo import compile_undo
 from synthmon.language.within import compile_within
@@ -57,7 +59,7 @@ class Steps:
 
     def compile(self, raw: list[Any], path: Path) -> tuple[Step, ...]:
         """Every step of the list; those with a fault are left out, what they save is known all the same."""
-        self._story = Story(_saved(raw), frozenset(_ids(raw)), offers=self.parts.shop.offers)
+        self._story = Story(saved(raw), frozenset(ids(raw)), offers=self.parts.shop.offers)
         made: list[Step] = []
         for i, one in enumerate(raw):
             self._reached(one, f"step_{i + 1}")
@@ -194,11 +196,11 @@ class Steps:
         types, hidden, sent = dict(self.progress.types), set(self.progress.hidden), set(self.progress.sent)
         branches: list[Step] = []
         after: list[tuple[dict[str, str], set[str], set[str]]] = []
-        ids = frozenset(_ids(keys.together, f"{default_id}_"))
+        own = frozenset(ids(keys.together, f"{default_id}_"))
         story = self._story
         for i, one in enumerate(keys.together):
             self.progress.types, self.progress.hidden, self.progress.sent = dict(types), set(hidden), set(sent)
-            self._story = replace(story, siblings=ids - {_id_of(one, f"{default_id}_{i + 1}")})
+            self._story = replace(story, siblings=own - {id_of(one, f"{default_id}_{i + 1}")})
             if isinstance(one, dict) and (word := next((w for w in ("together", "call", "pause") if w in one), "")):
                 fault = f"`{word}` cannot stand in `together`."
                 self.faults.say(
@@ -254,17 +256,17 @@ class Steps:
         return self.prefix + (asked if isinstance(asked, str) and asked else default)
 
     def _reached(self, raw: Any, default_id: str) -> None:
-        ids = {_id_of(raw, default_id)}
+        reached = {id_of(raw, default_id)}
         if isinstance(raw, dict) and isinstance(raw.get("together"), list):
-            ids |= set(_ids(raw["together"], f"{default_id}_"))
-        self._story = replace(self._story, later=self._story.later - ids)
+            reached |= set(ids(raw["together"], f"{default_id}_"))
+        self._story = replace(self._story, later=self._story.later - reached)
 
     def _keep(self, step_id: str, raw: Mapping[str, Any], made: Step | None) -> None:
         """What a step saves is known from here on; of one with a fault, in any type."""
-        saved = dict(made.save) if made else {}
+        kept = dict(made.save) if made else {}
         asked = raw.get("save")
         for name in asked if isinstance(asked, dict) else ():
-            expression = saved.get(name)
+            expression = kept.get(name)
             full = f"{step_id}.{name}"
             self.progress.types[full] = expression.type if expression else "dyn"
             if expression and (_seals(expression.text) or expression.refs & self.progress.hidden):
@@ -281,34 +283,6 @@ class Steps:
                 meant(asked, sessions, "Add it to `sessions:` in synthmon.yaml."),
             )
         return asked or self.progress.auth
-
-
-def _saved(raw: list[Any]) -> dict[str, tuple[str, ...]]:
-    """What each step with an id saves, told before any is compiled."""
-    found: dict[str, tuple[str, ...]] = {}
-    for i, one in enumerate(raw):
-        if not isinstance(one, dict):
-            continue
-        if isinstance(one.get("together"), list):
-            found |= _saved(one["together"])
-        save = one.get("save")
-        if "call" not in one:
-            found[_id_of(one, f"step_{i + 1}")] = tuple(save) if isinstance(save, dict) else ()
-    return found
-
-
-def _ids(raw: list[Any], default: str = "step_") -> list[str]:
-    found = []
-    for i, one in enumerate(raw):
-        found.append(_id_of(one, f"{default}{i + 1}"))
-        if isinstance(one, dict) and isinstance(one.get("together"), list):
-            found.extend(_ids(one["together"], f"{default}{i + 1}_"))
-    return found
-
-
-def _id_of(raw: Any, default: str) -> str:
-    asked = raw.get("id") if isinstance(raw, dict) else None
-    return asked if isinstance(asked, str) and asked else default
 
 
 def _seals(text: str) -> bool:

@@ -11,8 +11,9 @@ from synthmon.core.journey import Sweep
 from synthmon.language.faults import check_keys
 from synthmon.language.marks import Path
 from synthmon.language.names import Names
-from synthmon.language.schema import NOT_YET, SweepKeys
+from synthmon.language.schema import NOT_YET
 from synthmon.language.step_parts import Parts
+from synthmon.language.step_schema import SweepKeys
 from synthmon.language.words import listed
 
 _KNOWN = ("case.", "secret.", "run.location", "run.instance")

@@ -10,8 +10,9 @@ from synthmon.core.kinds import Roams
 from synthmon.language.faults import check_keys
 from synthmon.language.marks import Path
 from synthmon.language.names import Names
-from synthmon.language.schema import NOT_YET, LookKeys, UndoKeys
+from synthmon.language.schema import NOT_YET
 from synthmon.language.step_parts import Parts
+from synthmon.language.step_schema import LookKeys, UndoKeys
 from synthmon.language.sweeps import compile_sweep
 from synthmon.language.systems import check_write
 from synthmon.language.words import listed

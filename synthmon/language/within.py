@@ -12,7 +12,7 @@ from synthmon.language.amounts import seconds
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
 from synthmon.language.names import Story
-from synthmon.language.schema import ListenKeys, StepKeys
+from synthmon.language.step_schema import ListenKeys, StepKeys
 from synthmon.language.words import meant
 
 _AFTER = re.compile(r"(\S+)(?:\s+after\s+(\S+))?")

@@ -82,7 +82,7 @@ class Own:
         self._info.labels(version, platform.python_version(), location).set(1)
         for level in ("error", "warning"):
             self._problems.labels(level).set(0)
-        for reason in ("unsigned", "replayed", "too_many", "no_room"):
+        for reason in ("method", "unsigned", "replayed", "too_many", "too_large", "cut_short", "no_room"):
             self._refused.labels(reason)
         ProcessCollector(registry=registry)
 
@@ -141,7 +141,7 @@ class Own:
         self._unsaved.inc(records)
 
     def refused(self, reason: str) -> None:
-        """A call on a hook was not taken: unsigned, replayed, too_many or no_room."""
+        """A call on a hook was not taken; the words are those of `web.switchboard`."""
         self._refused.labels(reason).inc()
 
     def watch_running(self, count: Callable[[], int]) -> None:

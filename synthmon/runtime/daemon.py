@@ -1,14 +1,12 @@
-"""The daemon: one place that puts the house together, keeps it going, and closes it in order."""
+"""The daemon: journeys on a schedule, until told to stop."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,20 +28,19 @@ from synthmon.metrics.own import Own
 from synthmon.runtime.arrears import tries_path
 from synthmon.runtime.chores import Pulse, forget_what_is_old, watch_budgets
 from synthmon.runtime.clock import Bell
-from synthmon.runtime.desk import RECENT_IN_ALL, Desk
-from synthmon.runtime.front import open_front
-from synthmon.runtime.holes import Closed, close_holes, close_the_deads
-from synthmon.runtime.house import House, open_house
-from synthmon.runtime.inbound import Inbound, open_inbound
+from synthmon.runtime.desk import Desk
+from synthmon.runtime.garbage import spare_what_stays
+from synthmon.runtime.house import House
+from synthmon.runtime.inbound import Inbound
 from synthmon.runtime.learning import Learning
+from synthmon.runtime.past import Past
 from synthmon.runtime.pauses import open_pauses, stop_file
 from synthmon.runtime.reaper import Reaper
-from synthmon.runtime.runner import Runner
-from synthmon.runtime.sole import hold_alone
+from synthmon.runtime.replays import Replays
+from synthmon.runtime.runner import REPLAY, Runner
 from synthmon.runtime.switch import Switch
 from synthmon.runtime.watch import watch_files
 
-BURY_EVERY_S = 15.0
 READY_LAG_S = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -58,33 +55,6 @@ class Wishes:
     listen: str = ""
     store: str = ""
     for_s: float | None = None
-
-
-async def serve(wishes: Wishes, told: Callable[[str], None]) -> int:
-    """Run until SIGTERM or SIGINT (a second one lets go at once); 0, or 3 when nothing can be run.
-
-    `told` hears the address once everything is ready.
-    """
-    loader = Loader(wishes.paths, wishes.settings_files)
-    loaded = loader.load()
-    _tell_problems(loaded.problems)
-    settings = loaded.settings
-    settings = replace(settings, listen=wishes.listen or settings.listen, store=wishes.store or settings.store)
-    async with AsyncExitStack() as stack:
-        house = await stack.enter_async_context(open_house(settings.store))
-        daemon = Daemon(house, loader, loaded, wishes)
-        stack.enter_context(hold_alone(house.beside))
-        daemon.inbound = await stack.enter_async_context(open_inbound(settings, daemon.own.refused))
-        if daemon.inbound is not None:
-            house.doors.hooks, house.doors.otlp = daemon.inbound.hooks, daemon.inbound.otlp
-        address = await stack.enter_async_context(open_front(daemon.desk, daemon.board, daemon.own, settings))
-        await daemon.begin()
-        told(address)
-        try:
-            await daemon.live()
-        finally:
-            await daemon.end()
-    return 0
 
 
 class Daemon:
@@ -103,6 +73,8 @@ class Daemon:
         self.learning = Learning(lambda: self.runner.lent.settings.location)
         self.runner.clocks, self.runner.learn = self.learning.clocks, self.learning.take
         self.runner.indebted = lambda journey: self._budget().refusal(journey)
+        self.past = Past(house, self.runner, lambda: self.journeys)
+        self.replays = Replays(house, self.runner, lambda: self._loaded, self.switch.paused)
         self.bell = Bell(self._rung, house.clock)
         self.pulse = Pulse(house.clock, house.doors.lag, self.bell.clock_was_set)
         self.reaper: Reaper | None = None
@@ -116,6 +88,8 @@ class Daemon:
             lambda: self.reaper.debts() if self.reaper else (),
             self._budget,
             self._ready,
+            self.replays,
+            house.leases,
         )
         self.journeys: dict[str, Journey] = {}
         self._stop = asyncio.Event()
@@ -130,8 +104,8 @@ class Daemon:
         await self.house.keyring.fetch()
         await asyncio.to_thread(self.runner.lent.people.warm)
         until = self._take(loaded)
-        await self._remember()
-        await self._close_holes(until)
+        await self.past.remember(self.desk, self.board)
+        await self.past.close_holes(until)
         self.reaper = Reaper(
             lambda: self.runner.lent,
             self.house.journal,
@@ -148,8 +122,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
         loop.add_signal_handler(signal.SIGUSR1, self.switch.pause_all)
         loop.add_signal_handler(signal.SIGUSR2, self.switch.resume_all)
-        gc.collect()
-        gc.freeze()  # what is loaded stays: without it a full collection holds the loop for long
+        spare_what_stays()
         self.bell.start()
         self._chores = [
             asyncio.create_task(self.reaper.run()),
@@ -157,7 +130,7 @@ class Daemon:
             asyncio.create_task(self.pulse.beat(self._take_pulse)),
             asyncio.create_task(forget_what_is_old(self.house, lambda: self.runner.lent.settings)),
             asyncio.create_task(self.learning.recall(self.house.history)),
-            asyncio.create_task(self._bury()),
+            asyncio.create_task(self.past.bury()),
             asyncio.create_task(self.switch.watch()),
             asyncio.create_task(watch_budgets(self.house, lambda: self.runner.lent.settings, self.own.spent)),
             asyncio.create_task(watch_files(self._watched(), self._quiet_reload)),
@@ -178,7 +151,9 @@ class Daemon:
         self.bell.stop()
         grace_s = self.runner.lent.settings.grace_s
         _log.info("stopping", running=self.runner.running(), grace_s=grace_s)
+        self.replays.stopping = True
         await self.runner.stop(grace_s)
+        await self.replays.stop()
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
@@ -195,7 +170,8 @@ class Daemon:
         self.runner.take(journey, due(slots, now, name, interval_s(journey.schedule, now)))
 
     def _told(self, record: Record, journey: Journey) -> None:
-        if record.journey in self.journeys:
+        self.replays.told(record)
+        if record.journey in self.journeys and record.cause != REPLAY:  # that one says nothing of how a journey stands
             self.board.record(record, journey)
             self.desk.remember([record])
         if record.run_id and record.cause == "schedule":
@@ -207,41 +183,6 @@ class Daemon:
         if record.outcome in (Outcome.FAILED, Outcome.UNKNOWN):
             words = {"reason": str(record.reason), "step": record.step, "run": record.run_id}
             _log.warning(str(record.outcome), journey=record.journey, said=record.message, **words)
-
-    async def _remember(self) -> None:
-        records = await self.house.history.recent(limit=min(RECENT_IN_ALL, 60 * max(1, len(self.journeys))))
-        oldest_first = list(reversed(records))
-        self.desk.remember(oldest_first)
-        for record in oldest_first:
-            if (journey := self.journeys.get(record.journey)) is not None:
-                self.board.recall(record, journey)
-
-    async def _close_holes(self, until: datetime) -> None:
-        location = self.runner.lent.settings.location
-        journal, history = self.house.journal, self.house.history
-        closed, gaps = await close_holes(self.journeys, journal, history, location, until)
-        await self._keep_closed(closed)
-        self.own.scheduled(sum(gap.slots for _, gap in gaps))
-        await self._keep_closed(gaps)
-
-    async def _keep_closed(self, closed: Sequence[Closed]) -> None:
-        for claims, record in closed:
-            journey = self.journeys.get(record.journey)
-            if journey is None:
-                await self.house.history.save([record])
-                await self.house.journal.release(claims)
-            else:
-                await self.runner.keep(record, journey, claims)
-
-    async def _bury(self) -> None:
-        """Close what was claimed by another process that has died since."""
-        while True:
-            await asyncio.sleep(BURY_EVERY_S)
-            location, now = self.runner.lent.settings.location, self.house.clock.now()
-            try:
-                await self._keep_closed(await close_the_deads(self.journeys, self.house.journal, location, now))
-            except OSError as error:
-                _log.warning("claims of a dead process cannot be closed", fault=str(error))
 
     # files ----------------------------------------------------------------------------------------------------------
 
@@ -256,7 +197,7 @@ class Daemon:
             await asyncio.to_thread(lent.people.warm)
             self.runner.lent = lent
             self._take(loaded)
-            _tell_problems(loaded.problems)
+            tell_problems(loaded.problems)
             now = self.journeys
             changed = [name for name in now if name in before and now[name].digest != before[name].digest]
             told = Reloaded(
@@ -346,7 +287,8 @@ class Daemon:
         task.add_done_callback(lambda done: self._chores.remove(done) if done in self._chores else None)
 
 
-def _tell_problems(problems: Sequence[Problem]) -> None:
+def tell_problems(problems: Sequence[Problem]) -> None:
+    """Mistakes in files, in the log."""
     for problem in problems:
         tell = _log.error if problem.level == "error" else _log.warning
         tell("a mistake in a file", at=str(problem.place), fault=problem.fault, remedy=problem.remedy)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
+from synthmon.core.replaying import Replaying, Wish
 from synthmon.core.run import Record
-from synthmon.core.status import JourneyStatus, Reloaded
+from synthmon.core.status import JourneyStatus, Reloaded, Unavailable
+from synthmon.identities.pools import Leases, LeasesUnavailable
 from synthmon.runtime.arrears import Owing
+from synthmon.runtime.replays import Replays
+from synthmon.runtime.roster import tell_identities
 from synthmon.runtime.runner import Runner
 from synthmon.runtime.switch import Switch
 
@@ -33,10 +38,13 @@ class Desk:
         debts: Callable[[], Sequence[Owing]],
         budget: Callable[[], DebtBudget],
         ready: Callable[[], tuple[bool, Mapping[str, Any]]],
+        replays: Replays,
+        leases: Leases,
     ) -> None:
         self._history, self._runner, self._switch = history, runner, switch
         self._next_slot, self._reload, self._ready = next_slot, reload, ready
         self._debts, self._budget = debts, budget
+        self._replays, self._leases = replays, leases
         self._journeys: dict[str, Journey] = {}
         self._recent: dict[str, deque[Record]] = {}
         self._problems: Sequence[Problem] = ()
@@ -65,8 +73,8 @@ class Desk:
     def problems(self) -> Sequence[Problem]:
         return self._problems
 
-    def journeys(self) -> Sequence[JourneyStatus]:
-        return [self._status(journey) for journey in self._journeys.values()]
+    def journeys(self) -> Iterable[JourneyStatus]:
+        return map(self._status, self._journeys.values())
 
     def journey(self, name: str) -> JourneyStatus | None:
         found = self._journeys.get(name)
@@ -82,6 +90,18 @@ class Desk:
 
     def resume(self, name: str | None) -> None:
         self._switch.resume(self._known(name))
+
+    async def replay(self, wish: Wish, yes: bool) -> Replaying:
+        return await self._replays.ask(wish, yes)
+
+    def replaying(self, run_id: str) -> Replaying | None:
+        return self._replays.standing(run_id)
+
+    async def identities(self) -> Sequence[Mapping[str, Any]]:
+        try:
+            return await tell_identities(self._runner.lent.settings, self._leases, datetime.now(UTC))
+        except LeasesUnavailable as error:
+            raise Unavailable(str(error)) from error
 
     async def reload(self) -> Reloaded:
         return await self._reload()
@@ -105,7 +125,7 @@ class Desk:
             journey,
             self._switch.paused(name),
             self._runner.is_running(name),
-            self._next_slot(name),
+            partial(self._next_slot, name),
             tuple(self._recent.get(name, ())),
         )
 

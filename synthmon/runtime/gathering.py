@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -10,9 +11,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from synthmon.core.door import Door, Envelope, HttpAnswer, HttpRequest, OpenEar, Rows, Trouble
-from synthmon.core.evidence import Tell, Wanted
+from synthmon.core.evidence import Blind, Report, Tell, Wanted, Watermark
 from synthmon.core.inbound import Otlp, Telemetry
-from synthmon.core.sources import Source, SourceKind
+from synthmon.core.outcomes import Reason
+from synthmon.core.sources import Source, SourceKind, Widens
 
 TIMEOUT_S = 10.0  # of one look at a back end
 
@@ -32,6 +34,43 @@ class Gatherer:
         """See `core.sources.SourceKind.watch`."""
         means = _Means(self, source, door, wanted.run_id, journey)
         return await self.kinds[source.word].watch(source, wanted, means, tell)
+
+
+class Watching:
+    """What is sought at one source for one run: keys may be learnt before its ear is open, and while it is.
+
+    Until the ear knows them, its watermarks vouch for too little and are not passed on.
+    """
+
+    def __init__(self, source: Source, tell: Tell) -> None:
+        self._source, self._tell = source, tell
+        self._ear: OpenEar | None = None
+        self._early: tuple[str, ...] = ()
+
+    def tell(self, report: Report) -> None:
+        """What the source tells."""
+        if not (self._early and isinstance(report, Watermark)):
+            self._tell(report)
+
+    def begin(self, ear: OpenEar) -> None:
+        """It is open from now on."""
+        self._ear = ear
+        self.widen(())
+
+    def widen(self, keys: tuple[str, ...]) -> None:
+        """Look for these too. A source with a defect is blind, and costs no run."""
+        self._early += keys
+        if self._ear is None or not self._early:
+            return
+        keys, self._early = self._early, ()
+        if not isinstance(self._ear, Widens):
+            return
+        try:
+            self._ear.widen(keys)
+        except Exception as error:  # noqa: BLE001  a defect of a kind costs one clause and not the run
+            said = f"{type(error).__name__} in the source {self._source.word}"
+            blind = Blind(self._source.name, Reason.BROKEN, said)
+            asyncio.get_running_loop().call_soon(self._tell, blind)  # who asks for it is in the midst of other acts
 
 
 class _Means:

@@ -27,11 +27,11 @@ from synthmon.runtime.doors import Doors
 from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.instants import SteadyClock
 from synthmon.runtime.keyring import Keyring
+from synthmon.runtime.lent import Lent
 from synthmon.runtime.logs import hide_with
 from synthmon.runtime.outbound.run_door import RunDoor
 from synthmon.runtime.people import People, account_secrets
 from synthmon.runtime.pictures import Pictures, pictures_beside
-from synthmon.runtime.runner import Lent
 from synthmon.runtime.sessions import Sessions
 from synthmon.store.open import MEMORY, journal_path, open_history, open_journal, open_spending
 

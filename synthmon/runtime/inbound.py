@@ -54,11 +54,17 @@ async def open_inbound(
         yield Inbound(switchboard, collector, base)
 
 
-@asynccontextmanager
-async def open_hooks(settings: Settings, journeys: Iterable[Journey]) -> AsyncIterator[tuple[Hooks, Otlp | None]]:
-    """Serve as long as the block lasts if one of these journeys awaits calls or is told of by OTLP; what cannot be is
-    told when it is used.
+class CannotHear(Exception):
+    """Another process listens on the address of `hooks:`, so nothing that a journey awaits would come here."""
 
+
+@asynccontextmanager
+async def open_hooks(
+    settings: Settings, journeys: Iterable[Journey], deaf: bool = True
+) -> AsyncIterator[tuple[Hooks, Otlp | None]]:
+    """Serve as long as the block lasts if one of these journeys awaits calls or is told of by OTLP.
+
+    Where the address is taken, that is told when it is used; unless they may be `deaf`, `CannotHear` is raised.
     Raises `Invalid` as `open_inbound`.
     """
     async with AsyncExitStack() as stack:
@@ -68,11 +74,19 @@ async def open_hooks(settings: Settings, journeys: Iterable[Journey]) -> AsyncIt
             try:
                 inbound = await stack.enter_async_context(open_inbound(settings))
             except OSError as error:
-                hooks = Deaf(f"calls cannot be taken on {settings.hooks.listen}: {error.strerror or error}")
+                fault = f"calls cannot be taken on {settings.hooks.listen}: {error.strerror or error}."
+                if not deaf:
+                    raise CannotHear(fault) from error
+                hooks = Deaf(f"{fault} {beside_a_daemon(settings, 'run NAME')}")
                 _log.warning("neither calls nor otlp can be taken", at=settings.hooks.listen, error=str(error))
             else:
                 hooks, otlp = (inbound.hooks, inbound.otlp) if inbound else (hooks, otlp)
         yield hooks, otlp
+
+
+def beside_a_daemon(settings: Settings, command: str) -> str:
+    """The remedy where a daemon has the address of `hooks:`: that daemon can do it."""
+    return f"If a daemon has that address, ask it: synthmon {command} --url http://{settings.listen}"
 
 
 def _awaits(journey: Journey) -> bool:

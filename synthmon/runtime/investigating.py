@@ -6,7 +6,7 @@ import asyncio
 import secrets as chance
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from synthmon.core.door import OpenEar
@@ -23,9 +23,12 @@ from synthmon.core.evidence import (
 )
 from synthmon.core.finding.investigation import Investigation, investigate
 from synthmon.core.finding.peers import Peers, clocks_of
+from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.production import judged
 from synthmon.core.run import Record
 from synthmon.core.sources import Source
+from synthmon.core.verdict import redacted
 from synthmon.language.settings import Settings
 from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.house import open_house
@@ -56,9 +59,11 @@ class Question:
 
 
 async def look_into(
-    question: Question, settings: Settings, known: Peers | None = None, like: str = ""
+    question: Question, settings: Settings, known: Peers | None = None, like: str = "", held_to: Journey | None = None
 ) -> Investigation:
     """Put the request together from evidence alone, and look into it beside the good runs `known` of a journey.
+
+    `held_to`: the journey whose clauses are judged as if it had been a run.
 
     Raises `Unanswerable` when there is nobody to ask, or nobody told anything.
     """
@@ -67,19 +72,24 @@ async def look_into(
         lent, _ = house.lend(settings)
         await house.keyring.fetch()
         assert lent.gatherer is not None
-        door = house.doors.open(chance.token_hex(16), "investigate", lent.make_vault())
+        vault = lent.make_vault()
+        door = house.doors.open(chance.token_hex(16), "investigate", vault)
         try:
             found = await _follow(question, asked, lent.gatherer, door)
         finally:
             await door.aclose()
     if not found.records:
-        said = "; ".join((*found.notes(), *notes)) or "all of them answered"
+        said = vault.redact("; ".join((*found.notes(), *notes))) or "all of them answered"
         between = f"between {question.since:%Y-%m-%d %H:%M:%S} and {question.until:%Y-%m-%d %H:%M:%S} UTC"
         raise Unanswerable(f"no source told anything of {question.correlation!r} {between} ({said})")
-    record = _as_record(question, like, found.in_order())
+    record = redacted(_as_record(question, like, found.in_order()), vault)  # what is kept of runs was, when it was kept
     beside = known or Peers(())
     clocks = clocks_of((record, *beside.good), max(source.skew_s for source in asked))
-    notes = (*found.notes(), *notes)
+    notes = (*map(vault.redact, found.notes()), *notes)
+    if held_to is not None:
+        clauses, left_out = judged(held_to.promises, record.evidence, found.told_ns, clocks)
+        record = replace(record, clauses=clauses)
+        notes = (*notes, *[f"{left_out} of its clauses were not judged: they are about our own steps"] * bool(left_out))
     return await asyncio.to_thread(investigate, record, beside, clocks, ours=False, notes=notes)
 
 
@@ -152,6 +162,7 @@ class Gathered:
         self.records: dict[tuple[str, str, int, str], Evidence] = {}
         self.whole = asyncio.Event()
         self._open: set[str] = set()  # sources that have not told everything
+        self.told_ns: dict[str, int] = {}  # source → until when it has told everything
         self._blind: dict[str, str] = {}
         self._late: set[str] = set()
         self._counts: dict[str, str] = {}
@@ -161,6 +172,7 @@ class Gathered:
     def begin(self, sources: Iterable[str]) -> None:
         """These are asked now."""
         self._open = set(sources)
+        self.told_ns.clear()
         self.whole.clear()
 
     def take(self, report: Report) -> None:
@@ -172,10 +184,13 @@ class Gathered:
                 self._keep(report)
             case Watermark():
                 self._blind.pop(report.source, None)
+                if not self._cut:  # or what is not there was left out by us
+                    self.told_ns[report.source] = min(report.at_ns, self._until_ns)
                 if report.at_ns >= self._until_ns:
                     self._open.discard(report.source)
             case Blind():
                 self._blind[report.source] = report.detail
+                self.told_ns.pop(report.source, None)
         if not self._open:
             self.whole.set()
 
@@ -207,6 +222,7 @@ class Gathered:
         self._size_bytes += record.size_bytes
         if len(self.records) >= MOST_RECORDS or self._size_bytes > MOST_BYTES:
             self._cut = True
+            self.told_ns.clear()
             return
         self.records[key] = record
 

@@ -10,9 +10,10 @@ from datetime import datetime
 
 import structlog
 
-from synthmon.core.clocks import Clocks, Recalled
+from synthmon.core.clocks import Clocks, Orders
 from synthmon.core.finding.happened import happened
 from synthmon.core.finding.normal import Normal
+from synthmon.core.finding.predicates import orders
 from synthmon.core.gather import assuming
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
@@ -73,6 +74,7 @@ class Learning:
         self._journeys: dict[str, Journey] = {}
         self._clocks: dict[_Where, _Clocks] = {}
         self._normal: dict[str, Normal] = {}
+        self._orders: dict[str, tuple[Clocks, Journey, Orders]] = {}  # for as long as these clocks hold
         self._unread: set[str] = set()
         self._news = asyncio.Event()
 
@@ -85,6 +87,7 @@ class Learning:
             name: Normal() if name in changed or name not in self._normal else self._normal[name]
             for name in self._journeys
         }
+        self._orders = {name: self._orders[name] for name in self._orders.keys() & self._journeys.keys() - changed}
         together: dict[_Where, set[str]] = {}
         for name, journey in self._journeys.items():
             together.setdefault(_where(journey), set()).add(name)
@@ -101,19 +104,30 @@ class Learning:
         return known.offsets.clocks if known is not None else Clocks()
 
     def take(self, record: Record, journey: Journey) -> Record:
-        """Learn from a run that is over; answers its record, with a note if its order is odd."""
-        if not record.evidence or journey.name not in self._journeys:
+        """Learn from a run that is over; answers its record, with a note if its order is odd.
+
+        Of a replay nothing is learnt, for its order may have been forced.
+        """
+        if not record.evidence or record.cause == "replay" or journey.name not in self._journeys:
             return record
         seen = _looked_at(record)
-        clocks = Recalled(assuming(self.clocks(journey), journey))
+        run = happened(seen)
+        told = orders(run, self._orders_of(journey))
         if (known := self._clocks.get(_where(journey))) is not None:
             known.take(least(seen))
-        normal, run = self._normal[journey.name], happened(seen)
-        odd = normal.odd(run, clocks)
+        normal = self._normal[journey.name]
+        odd = normal.odd(told)
         if record.outcome is Outcome.PASSED:
-            normal.learn(run, clocks)
+            normal.learn(run, told)
         notes = tuple(f"{ODD_ORDER}{predicate.said}" for predicate in odd[:MOST_NOTES])
         return replace(record, notes=(*record.notes, *notes)) if notes else record
+
+    def _orders_of(self, journey: Journey) -> Orders:
+        learnt = self.clocks(journey)
+        known = self._orders.get(journey.name)
+        if known is None or known[0] is not learnt or known[1] is not journey:
+            known = self._orders[journey.name] = learnt, journey, Orders(assuming(learnt, journey))
+        return known[2]
 
     async def recall(self, history: History) -> None:
         """Learn from what history remembers, one journey after the other; for as long as the daemon lives."""
@@ -136,12 +150,13 @@ class Learning:
                 break
             if not records:
                 break
-            for record in records:
+            for record in [one for one in records if one.cause != "replay"]:
                 seen = _looked_at(record)
                 if journey.name in known.unread and record.location == self._location():
                     known.recall([(record.slot, least(seen))])
                 if record.outcome is Outcome.PASSED and record.version == journey.digest and record.evidence:
-                    normal.learn(happened(seen), assuming(known.offsets.clocks, journey))
+                    run = happened(seen)
+                    normal.learn(run, orders(run, Orders(assuming(known.offsets.clocks, journey))))
                 await asyncio.sleep(0)
             looked_at += len(records)
             before = records[-1].slot

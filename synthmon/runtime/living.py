@@ -48,6 +48,8 @@ def _texts(value: Any) -> Iterator[str]:
     match value:
         case str():
             yield value
+        case None:
+            return
         case bytes():
             yield value[:LONGEST].decode(errors="replace")
         case tuple() | list():

@@ -13,7 +13,7 @@ from synthmon.language.kinds import Kinds
 from synthmon.language.revive import revive
 from synthmon.language.settings import Settings
 from synthmon.runtime.instants import Clock
-from synthmon.runtime.runner import CLEAN_UP_S
+from synthmon.runtime.lent import CLEAN_UP_S
 
 UNREADABLE_DEADLINE_S = 3600.0  # of a run whose journey cannot be read any more
 

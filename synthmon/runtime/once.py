@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import structlog
+
 from synthmon.core.debt_budget import DebtBudget, debt_budget
 from synthmon.core.debts import Clean
 from synthmon.core.intents import Journal
@@ -18,6 +20,8 @@ from synthmon.runtime.house import House, open_house
 from synthmon.runtime.inbound import open_hooks
 from synthmon.runtime.lookout import Lookout, find_in
 from synthmon.runtime.runner import Runner
+
+_log = structlog.get_logger("synthmon")
 
 
 async def run_once(
@@ -36,6 +40,10 @@ async def run_once(
                 yield await once.run(journey)
 
 
+class LetGo(KeyboardInterrupt):
+    """A second signal: the run under way was left as it stood. What it owes stands in the journal of its store."""
+
+
 class Once:
     """Where journeys run one after the other. `stopping`: a signal asked to stop; the run under way cleans up."""
 
@@ -43,17 +51,31 @@ class Once:
         self.house, self.runner = house, runner
         self._records, self._lookout = records, lookout
         self.stopping = False
+        self._gone = asyncio.Event()
 
     async def run(self, journey: Journey, cause: str = "manual", shape: Callable[[Run], Run] | None = None) -> Record:
-        """One run, once what is owed has been counted; its record when it is kept. Raises `Busy`."""
+        """One run, once what is owed has been counted; its record when it is kept. Raises `Busy` and `LetGo`."""
         self.runner.indebted = (await self._budget()).refusal
         self.runner.run_now(journey, cause, shape)
-        return await self._records.get()
+        record, gone = asyncio.ensure_future(self._records.get()), asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait((record, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not record.done():
+                raise LetGo
+            return record.result()
+        finally:
+            record.cancel()
+            gone.cancel()
 
     def interrupt(self) -> None:
         """Stop going forward, clean up; asked for again, let go at once."""
-        self.runner.let_go() if self.stopping else self.runner.interrupt()
+        if self.stopping:
+            self.runner.let_go()
+            self._gone.set()
+            return
         self.stopping = True
+        self.runner.interrupt()
+        _log.warning("stopping: what this run made is taken back first; Ctrl-C again stops at once")
 
     async def _budget(self) -> DebtBudget:
         """What is owed before a run begins."""
@@ -69,10 +91,14 @@ async def open_once(
     settings: Settings,
     watch: Callable[[Clean], None] | None = None,
     wrap: Callable[[Journal], Journal] = lambda journal: journal,
+    deaf: bool = True,
 ) -> AsyncIterator[Once]:
-    """What these journeys need to run here, signals included. `wrap` stands before the journal of the runs."""
+    """What these journeys need to run here, signals included. `wrap` stands before the journal of the runs.
+
+    Raises `CannotHear` unless they may be `deaf`.
+    """
     records: asyncio.Queue[Record] = asyncio.Queue()
-    async with open_hooks(settings, journeys) as (house.doors.hooks, house.doors.otlp):
+    async with open_hooks(settings, journeys, deaf) as (house.doors.hooks, house.doors.otlp):
         lent, _ = house.lend(settings)
         await house.keyring.fetch()
         journal = wrap(house.journal)

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, cast
 
 import structlog
 
-from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake, Watch
+from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake, Watch, Widen
 from synthmon.core.debts import Clean
 from synthmon.core.door import Door, Envelope, Hear, Naming, OpenEar, Trouble
 from synthmon.core.evidence import Blind, Report
@@ -18,29 +19,14 @@ from synthmon.core.kinds import Kind, Listens, Performs
 from synthmon.core.messages import Armed, Gap, Message
 from synthmon.core.outcomes import Reason
 from synthmon.runtime.book import Book
-from synthmon.runtime.gathering import Gatherer
+from synthmon.runtime.gathering import Gatherer, Watching
 from synthmon.runtime.instants import Clock
 from synthmon.runtime.purse import Purse
+from synthmon.runtime.signing import Signer, signed
 
 CLOSE_S = 2.0  # for a listener to let go
 
 _log = structlog.get_logger(__name__)
-
-
-class Signer(Protocol):
-    """The headers that requests carry under a session (`runtime.sessions`)."""
-
-    def wanted(self, auth: str, system: str) -> bool:
-        """Whether a request of this session, or to this system, carries any."""
-        ...
-
-    async def headers(self, auth: str, system: str, clean_up: bool = False) -> tuple[tuple[str, str], ...] | Trouble:
-        """The headers, their secrets sealed; logs in if need be, for clean-up also when nothing else may leave."""
-        ...
-
-    def renew(self, auth: str, system: str, used: tuple[tuple[str, str], ...]) -> bool:
-        """The target answered 401 to these headers; whether there may be others now."""
-        ...
 
 
 class Performer:
@@ -75,6 +61,7 @@ class Performer:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._watching: dict[str, Watching] = {}
         self._core: Clean | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -121,7 +108,10 @@ class Performer:
                 case Arm():
                     self._tasks[act.id] = asyncio.create_task(self._listen(act))
                 case Watch():
-                    self._tasks[act.id] = asyncio.create_task(self._gather(act))
+                    self._watching[act.id] = watching = Watching(act.source, partial(self._report, act))
+                    self._tasks[act.id] = asyncio.create_task(self._gather(act, watching))
+                case Widen():
+                    self._watching[act.id].widen(act.keys)
                 case Wake():
                     delay_s = max(0.0, act.at_s - self._clock.monotonic_s())
                     self._timers[act.id] = asyncio.get_running_loop().call_later(delay_s, self._wake, act)
@@ -226,23 +216,24 @@ class Performer:
         if self._sign is None or not self._sign.wanted(act.auth, act.system):
             return act.request
         headers = await self._sign.headers(act.auth, act.system)
-        return headers if isinstance(headers, Trouble) else _signed(act.request, headers)
+        return headers if isinstance(headers, Trouble) else signed(act.request, headers)
 
-    async def _gather(self, act: Watch) -> None:
+    def _report(self, act: Watch, report: Report) -> None:
+        self._feed(Seen(act.id, self._clock.monotonic_s(), report))
+
+    async def _gather(self, act: Watch, watching: Watching) -> None:
         """Until it is cancelled; a source with a defect is blind, and costs no run."""
-
-        def tell(report: Report) -> None:
-            self._feed(Seen(act.id, self._clock.monotonic_s(), report))
-
         assert self._gatherer is not None  # whoever runs journeys with sources lends one
         try:
-            ear = await self._gatherer.watch(act.source, act.wanted, self._door, self._journey, tell)
+            ear = await self._gatherer.watch(act.source, act.wanted, self._door, self._journey, watching.tell)
         except Exception as error:  # noqa: BLE001  a defect of a kind costs one clause and not the daemon
             _log.exception("evidence could not be gathered", journey=self._journey, run=self._run_id, act=act.id)
-            tell(Blind(act.source.name, Reason.BROKEN, f"{type(error).__name__} in the source {act.source.word}"))
+            said = f"{type(error).__name__} in the source {act.source.word}"
+            watching.tell(Blind(act.source.name, Reason.BROKEN, said))
             return
         try:
             if not _is_cancelled():
+                watching.begin(ear)
                 await asyncio.get_running_loop().create_future()
         finally:
             await _closed(ear)
@@ -256,15 +247,14 @@ class Performer:
 
     async def _signed(self, act: Do, envelope: Envelope) -> Any | Trouble:
         """Perform it under its session; one that the target no longer knows (401) is logged in anew, once."""
-        kind = self._kinds[act.kind]
-        assert isinstance(kind, Performs)  # what listens is armed
+        kind = cast(Performs, self._kinds[act.kind])  # what listens is armed; to ask a Protocol costs 15 µs
         if self._sign is None or not self._sign.wanted(act.auth, act.system):
             return await kind.perform(act.request, self._door, envelope)
         for last in (False, True):
             headers = await self._sign.headers(act.auth, act.system, envelope.clean_up)
             if isinstance(headers, Trouble):
                 return headers
-            answer = await kind.perform(_signed(act.request, headers), self._door, envelope)
+            answer = await kind.perform(signed(act.request, headers), self._door, envelope)
             lost = getattr(answer, "status", 0) == 401
             if last or not lost or not self._sign.renew(act.auth, act.system, headers):
                 return answer
@@ -280,13 +270,6 @@ class Performer:
         if timing is None or sent_s is None:
             return Seen(act.id, now_s, answer, sent_at_s=now_s)
         return Seen(act.id, min(now_s, sent_s + (timing.wait_ms + timing.read_ms) / 1e3), answer, sent_at_s=sent_s)
-
-
-def _signed(request: Any, headers: tuple[tuple[str, str], ...]) -> Any:
-    """A request with the headers of its session, where its kind has headers at all."""
-    if not hasattr(request, "headers"):
-        return request
-    return replace(request, headers=(*request.headers, *headers))
 
 
 def _names(ear: OpenEar) -> Mapping[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, cast
 
 from synthmon.core import secrets
 from synthmon.core.debts import Clean
 from synthmon.core.door import Door
 from synthmon.core.evidence import Evidence
+from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
 from synthmon.core.proof.faults import Fault, Finding, Good, Injection, Proof, Trial
@@ -22,10 +25,15 @@ from synthmon.core.transact import Transaction
 from synthmon.language.settings import Settings
 from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.house import open_house
+from synthmon.runtime.instants import Clock
+from synthmon.runtime.lent import Lent
 from synthmon.runtime.once import Once, open_once
-from synthmon.runtime.runner import Lent
+from synthmon.runtime.pauses import open_pauses
+from synthmon.runtime.sessions import RunSigner
+from synthmon.runtime.switch import Switch
 from synthmon.runtime.tampered_evidence import FaultyGatherer
-from synthmon.runtime.tampering import FaultyDoor, Struck
+from synthmon.runtime.tampered_kinds import tampered
+from synthmon.runtime.tampering import Struck, Tampering
 from synthmon.runtime.true_journal import TrueJournal
 
 CAUSE = "proof"
@@ -41,6 +49,7 @@ class Prover:
     """Proves journeys one after the other. `tell` hears of each trial when it is over."""
 
     once: Once
+    paused: Callable[[str], bool]
     tell: Callable[[Trial], None] = lambda trial: None
     struck: Struck = field(default_factory=Struck)
     _core: Transaction | None = None
@@ -64,8 +73,7 @@ class Prover:
         orders = [_order(good.evidence) for good in goods]
         for trial in trials:
             if needs_run(trial, rehearse):
-                if not halted and self.once.stopping:
-                    halted = "interrupted"
+                halted = halted or self._halt(journey)
                 trial, why = await self._try(journey, trial.injection, goods[0]) if not halted else (trial, "")
                 halted = halted or why
                 if self._core is not None and "/" not in trial.injection.at:  # what it was told is as it was
@@ -75,42 +83,43 @@ class Prover:
         told = tuple(_either_way(trial, journey, orders) for trial in done)
         return Proof(journey.name, tuple(good.run.id for good in goods), told, halted)
 
+    def _halt(self, journey: Journey) -> str:
+        """Why no run may begin now; empty if one may."""
+        if self.once.stopping:
+            return "interrupted"
+        return f"{journey.name} is paused: resume it first" if self.paused(journey.name) else ""
+
     # one run ----------------------------------------------------------------------------------------------------------
 
     async def _good(self, journey: Journey) -> Good:
+        if said := self._halt(journey):
+            raise CannotProve(f"{journey.name} is not run: {said}")
         with_door: list[Door] = []
 
         def open_door(run: Run, of: Journey, vault: Vault) -> Door:
             with_door.append(lent.open_door(run, of, vault))
             return with_door[-1]
 
-        lent = self.once.runner.lent
+        lent, began_s = self.once.runner.lent, time.monotonic()
         record = await self._run(journey, replace(lent, open_door=open_door))
+        took_s = time.monotonic() - began_s
         self._redact += [door.redact for door in with_door]
         if record.outcome is not Outcome.PASSED or self._core is None:
             said = record.message or record.reason
             raise CannotProve(f"{journey.name} is {record.outcome} without a fault: {said}")
         core = self._core
         said_to = {course.step.id: course.last for course in core.courses.values() if course.last[1] is not None}
-        return Good(core.run, dict(core.names), said_to, tuple(core.evidence.values()))
+        return Good(core.run, dict(core.names), said_to, tuple(core.evidence.values()), took_s)
 
     async def _try(self, journey: Journey, injection: Injection, good: Good) -> tuple[Trial, str]:
         """The trial as its run ended, and why no more can be tried; empty when they can."""
-        lent, struck = self.once.runner.lent, Struck()
+        struck, began_s = Struck(), time.monotonic()
         self.struck = struck
-
-        def open_door(run: Run, of: Journey, vault: Vault) -> Door:
-            return FaultyDoor(lent.open_door(run, of, vault), of, run, injection, good, struck)
-
-        def count() -> None:
-            struck.times += 1
-
-        record = await self._run(
-            journey, replace(lent, open_door=open_door, gatherer=_faulty(lent.gatherer, injection, journey, count))
-        )
-        if record.outcome in (Outcome.SKIPPED, Outcome.MISSED) or self.once.stopping:
-            return Trial(injection), record.message or "interrupted"
-        return Trial(injection, *_found(record, struck), run_id=record.run_id), ""
+        record = await self._run(journey, _faulty(self.once.runner.lent, journey, injection, good, struck))
+        if record.outcome in (Outcome.SKIPPED, Outcome.MISSED) or self._halt(journey):
+            return Trial(injection), self._halt(journey) or record.message
+        took_s = time.monotonic() - began_s
+        return Trial(injection, *_found(record, struck), run_id=record.run_id, took_s=took_s), ""
 
     async def _run(self, journey: Journey, lent: Lent) -> Record:
         """One run with other means than usual."""
@@ -148,7 +157,10 @@ def needs_run(trial: Trial, rehearse: bool = True) -> bool:
 
 @asynccontextmanager
 async def open_prover(journeys: Sequence[Journey], settings: Settings, store: str) -> AsyncIterator[Prover]:
-    """Everything that is needed to prove these journeys; a signal stops after the run under way has cleaned up."""
+    """Everything that is needed to prove these journeys; a signal stops after the run under way has cleaned up.
+
+    The switch of the store is heeded: what is paused is not run, and a run under way is interrupted.
+    """
     provers: list[Prover] = []
 
     def struck() -> Struck:
@@ -156,17 +168,58 @@ async def open_prover(journeys: Sequence[Journey], settings: Settings, store: st
 
     async with (
         open_house(store) as house,
-        open_once(house, journeys, settings, wrap=lambda journal: TrueJournal(journal, struck)) as once,
+        open_once(house, journeys, settings, wrap=lambda journal: TrueJournal(journal, struck), deaf=False) as once,
+        _heeding(once, journeys, settings) as switch,
     ):
-        provers.append(Prover(once))
+        provers.append(Prover(once, switch.paused))
         yield provers[0]
 
 
-def _faulty(gatherer: Gatherer, injection: Injection, journey: Journey, count: Callable[[], None]) -> Gatherer:
-    """The gatherer with the fault in it, where it is one of evidence."""
-    source, slash, _ = injection.at.partition("/")
-    if not slash or source not in {one.name for one in journey.promises.sources}:
-        return gatherer
+@dataclass(frozen=True, slots=True)
+class _FaultyLent(Lent):
+    """What a run with a fault is lent; its logins are made without."""
+
+    usual: Lent | None = None
+
+    def sign(
+        self, door: Door, journal: Journal, clock: Clock, run: Run, names: Mapping[str, Any], vault: Vault
+    ) -> RunSigner | None:
+        assert self.usual is not None  # `_faulty` says whose it was
+        return self.usual.sign(door, journal, clock, run, names, vault)
+
+
+@asynccontextmanager
+async def _heeding(once: Once, journeys: Sequence[Journey], settings: Settings) -> AsyncIterator[Switch]:
+    """The switch that all who share a store have, looked at as long as the block lasts."""
+    pauses = await asyncio.to_thread(open_pauses, settings, once.house.beside)
+    switch = Switch(pauses, once.runner, lambda: [one.name for one in journeys], lambda name, paused: None)
+    watching = asyncio.create_task(switch.watch())
+    try:
+        yield switch
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+def _faulty(lent: Lent, journey: Journey, injection: Injection, good: Good, struck: Struck) -> Lent:
+    """The same means with the fault in them: in what is asked of a source of evidence, or in what the steps do."""
+    if injection.at.partition("/")[0] in {one.name for one in journey.promises.sources} and "/" in injection.at:
+        return replace(lent, gatherer=_faulty_gatherer(lent.gatherer, injection, journey, struck))
+    by: list[Tampering] = []
+
+    def open_door(run: Run, of: Journey, vault: Vault) -> Door:
+        by.append(Tampering(of, run, injection, good, struck))
+        return cast(Door, lent.open_door(run, of, vault))
+
+    kinds = tampered(lent.kinds, lambda: by[-1])
+    usual: dict[str, Any] = {each.name: getattr(lent, each.name) for each in fields(Lent)}
+    return _FaultyLent(**{**usual, "kinds": kinds, "open_door": open_door}, usual=lent)
+
+
+def _faulty_gatherer(gatherer: Gatherer, injection: Injection, journey: Journey, struck: Struck) -> Gatherer:
+    def count() -> None:
+        struck.times += 1
+
     usual: Mapping[str, Any] = {each.name: getattr(gatherer, each.name) for each in fields(gatherer)}
     return FaultyGatherer(**usual, injection=injection, promises=journey.promises, count=count)
 

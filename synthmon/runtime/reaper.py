@@ -18,9 +18,9 @@ from synthmon.core.secrets import seal
 from synthmon.runtime.arrears import Arrears, Owing
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock
+from synthmon.runtime.lent import Lent
 from synthmon.runtime.lookout import FindVersion, Left, Lookout
 from synthmon.runtime.perform import Performer
-from synthmon.runtime.runner import Lent
 
 ROUND_S = 5.0
 PATIENCE_S = 60.0  # for one run's debts

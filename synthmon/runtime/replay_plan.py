@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from synthmon.core.again import CannotTell, names_of, twice
-from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.finding.order import Hold, clocks_of, forced, hold, instant
 from synthmon.core.finding.predicates import Form, parse
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
+from synthmon.core.replaying import NotAllowed, NotNow, Plan, Refused, Turn, Wish
 from synthmon.core.run import Original, Record, Run
 from synthmon.core.secrets import MASK
 from synthmon.core.spending import Budget, Use
@@ -28,58 +29,15 @@ ORDER_TIMES = 5  # of each order: the fewest that can confirm at p < 0.01
 GOOD_RUNS = 50  # that tell how long things take
 
 
-class Refused(Exception):
-    """Nothing was sent, or no more is: with place where there is one, fault and remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked for; `times` 0: once, or five times each order."""
-
-    run: str
-    same_keys: bool = False
-    order: str = ""
-    times: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One run to be made."""
-
-    journey: Journey
-    hold: Hold | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that is about to be sent. `order` and its `reverse` are set when an order is forced."""
-
-    original: Record
-    journey: Journey
-    turns: tuple[Turn, ...]
-    seed_of: str
-    again: Original | None = None
-    order: Hold | None = None
-    reverse: Hold | None = None
-    clocks: Clocks = TRUSTED
-    notes: tuple[str, ...] = ()
-
-    def shape(self, turn: Turn) -> Callable[[Run], Run]:
-        """What makes a run of this replay of one that is about to begin."""
-        asked = turn.hold.baggage if turn.hold is not None else ""
-        return lambda run: replace(
-            run, replay_of=self.original.run_id, seed_of=self.seed_of, hold=asked, again=self.again
-        )
-
-
 async def prepare(wish: Wish, loaded: Loaded, house: House) -> Plan:
     """The plan of a replay; nothing leaves. Raises `Refused`, or `CannotForce` where an order has no control point."""
     settings = loaded.settings
     record = await _recorded(house.history, wish.run)
     journey, notes = await _journey_of(record, loaded, house)
-    _check_allowed(journey, settings)
-    if open_pauses(settings, house.beside).paused(journey.name):
-        raise Refused(f"{journey.name} is paused, and so are its replays. Let it go on first: synthmon resume.")
+    check_fits(journey, settings)
+    pauses = await asyncio.to_thread(open_pauses, settings, house.beside)
+    if pauses.paused(journey.name):
+        raise NotNow(f"{journey.name} is paused, and so are its replays. Let it go on first: synthmon resume.")
     plan = Plan(
         record, journey, (Turn(journey),) * (wish.times or 1), await _seed_of(record, house.history), notes=notes
     )
@@ -91,7 +49,7 @@ async def prepare(wish: Wish, loaded: Loaded, house: House) -> Plan:
         plan = await _with_order(plan, wish, settings, house.history)
     spent = await house.spending.spent(BUDGET, house.clock.now())
     if spent + len(plan.turns) > BUDGET.most:
-        raise Refused(
+        raise NotNow(
             f"{spent} of {BUDGET} were made, and this takes {len(plan.turns)} more. Wait, or ask for less with --times."
         )
     return plan
@@ -112,11 +70,12 @@ async def _recorded(history: History, run: str) -> Record:
 
 async def _journey_of(record: Record, loaded: Loaded, house: House) -> tuple[Journey, tuple[str, ...]]:
     """The journey as it ran if its text is kept, else as it is now; and how that differs."""
-    text = await house.journal.text(record.version)
-    kept = revive(text, record.journey, loaded.settings, house.forms) if text is not None else None
     now = next((journey for journey in loaded.journeys if journey.name == record.journey), None)
     if now is not None and now.digest == record.version:
         return now, ()
+    kept: Journey | None = None
+    if (text := await house.journal.text(record.version)) is not None:
+        kept = await asyncio.to_thread(revive, text, record.journey, loaded.settings, house.forms)
     then = record.version[:12] or "unknown"
     if kept is not None:
         if kept.digest == record.version:
@@ -128,20 +87,21 @@ async def _journey_of(record: Record, loaded: Loaded, house: House) -> tuple[Jou
         return now, (f"version {then} ran and is not kept any more: this is version {now.digest[:12]}, as it is now",)
     raise Refused(
         f"the journey {record.journey} is not kept in the version that ran ({then}), and is not among the probes here. "
-        "Start the command where its file is."
+        "Replay it where its file is."
     )
 
 
-def _check_allowed(journey: Journey, settings: Settings) -> None:
-    """Raises `Refused` for the first system that nobody allowed to replay against."""
-    used = dict.fromkeys([journey.system, *(step.system for step in journey.flat)])
-    for name in used:
+def check_fits(journey: Journey, settings: Settings) -> None:
+    """Raises `NotAllowed` for a system that nobody allowed to replay against, `Refused` without its identity."""
+    for name in dict.fromkeys([journey.system, *(step.system for step in journey.flat)]):
         system = settings.systems.get(name)
         if system is not None and not system.replay:
-            raise Refused(
+            raise NotAllowed(
                 f"{place_of_system(settings, name)}  Runs are not replayed against {name}. Add `replay: allow` to the "
                 "system if it may be used like that."
             )
+    if journey.identity and journey.identity not in settings.identities:
+        raise Refused(f"{journey.name} needs the identity {journey.identity}, which the settings do not have any more.")
 
 
 async def _seed_of(record: Record, history: History) -> str:
@@ -201,7 +161,7 @@ async def _with_order(plan: Plan, wish: Wish, settings: Settings, history: Histo
     order = hold(plan.journey, first, later, good, settings.systems)
     reverse = hold(plan.journey, later, first, good, settings.systems)
     pair = tuple(Turn(forced(plan.journey, what), what) for what in (order, reverse))
-    clocks = clocks_of(plan.journey, good)
+    clocks = await asyncio.to_thread(clocks_of, plan.journey, good)
     plan = replace(plan, notes=(*plan.notes, *_doubts(plan.journey, order, reverse)))
     return replace(plan, turns=pair * (wish.times or ORDER_TIMES), order=order, reverse=reverse, clocks=clocks)
 

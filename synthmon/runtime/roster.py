@@ -11,14 +11,16 @@ from synthmon.identities.invent import invent, offered
 from synthmon.identities.pools import Account, Held, Leases, Pool, read_pool
 from synthmon.language.settings import Accounts, IdentitySource, Invented, Settings
 
+STATES = ("free", "leased", "resting", "used up")
+
 
 async def tell_identities(
     settings: Settings, leases: Leases, now: datetime, run_id: str = "", only: str = ""
 ) -> list[dict[str, Any]]:
     """A map for each entry of `identities:`, or for the one that is called `only`.
 
-    Of accounts: state, lease, fence, uses, rest; no field of an account but its name. Of invented people: the fields,
-    and with a run id (32 hex) the person of that run. Raises `LeasesUnavailable`.
+    Of accounts: how many are in each state; of each its state, lease, fence, uses, rest; no field but its name.
+    Of invented people: the fields, and with a run id (32 hex) the person of that run. Raises `LeasesUnavailable`.
     """
     mark = namespace(run_id, settings.instance, settings.location) if run_id else ""
     told = []
@@ -39,6 +41,7 @@ async def _told(
         case Accounts(file, cooldown_s, max_use, entries, sealed):
             pool = read_pool(name, entries, cooldown_s, max_use, sealed)
             held = {last.account: last for last in await leases.held(pool)}
+            states = [_account(pool, account, held, now.timestamp()) for account in pool.accounts]
             return {
                 "name": name,
                 "kind": "accounts",
@@ -47,7 +50,8 @@ async def _told(
                 "secret_fields": sorted(sealed),
                 "cooldown_s": cooldown_s,
                 "max_use": max_use,
-                "accounts": [_account(pool, account, held, now.timestamp()) for account in pool.accounts],
+                "counts": {word: sum(one["state"] == word for one in states) for word in STATES},
+                "accounts": states,
             }
 
 

@@ -4,80 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import secrets as chance
-from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
 
-from synthmon.core.again import Again, judged_again
 from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.debts import Clean
-from synthmon.core.door import Door
 from synthmon.core.history import History
 from synthmon.core.intents import Claim, Journal
 from synthmon.core.journey import Journey
-from synthmon.core.kinds import Kind
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.quiet import quiet
 from synthmon.core.run import Record, Run
-from synthmon.core.secrets import Vault, seal
 from synthmon.core.slots import Due, interval_s
 from synthmon.core.spending import Spending, spends_of
 from synthmon.core.status import Busy
-from synthmon.core.transact import Transaction
-from synthmon.core.verdict import record as record_of
-from synthmon.core.verdict import redacted, unstarted
-from synthmon.language.revive import kept_text
-from synthmon.language.settings import Settings
-from synthmon.runtime.book import Book
-from synthmon.runtime.gathering import Gatherer
+from synthmon.core.verdict import unstarted
 from synthmon.runtime.instants import Clock
-from synthmon.runtime.living import inspector
-from synthmon.runtime.people import NobodyFree, People, distrusted
+from synthmon.runtime.keeping import Keeping
+from synthmon.runtime.lent import Lent
 from synthmon.runtime.perform import Performer
-from synthmon.runtime.pictures import Pictures
-from synthmon.runtime.purse import purse_of
-from synthmon.runtime.sessions import RunSigner, Sessions
+from synthmon.runtime.walk import Means, walk
 from synthmon.store.spending_memory import MemorySpending
 
-CLEAN_UP_S = 30.0  # what clean-up may take on top of a run's deadline before its lease ends
-MOST_UNSAVED = 10_000
 CLAIMED_AT_ONCE = 1_000
+REPLAY = "replay"
 
 _log = structlog.get_logger(__name__)
 
-OpenDoor = Callable[[Run, Journey, Vault], Any]
-"""(run, journey, vault) → the door of that run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lent:
-    """What every run is lent; a reload replaces it for the runs to come."""
-
-    settings: Settings
-    kinds: Mapping[str, Kind]
-    open_door: OpenDoor
-    people: People
-    make_vault: Callable[[], Vault]  # the secrets of a run that begins now
-    sessions: Sessions
-    gatherer: Gatherer
-    pictures: Pictures = Pictures(None)
-
-    def base_of(self, system: str, location: str) -> str:
-        """Where a system is; empty for one that the settings do not have."""
-        known = self.settings.systems.get(system)
-        return known.base_at(location) if known is not None else ""
-
-    def sign(
-        self, door: Door, journal: Journal, clock: Clock, run: Run, names: Mapping[str, Any], vault: Vault
-    ) -> RunSigner | None:
-        """Who signs the requests of a run; None when the settings have no sessions."""
-        if not self.settings.sessions:
-            return None
-        return RunSigner(self.sessions, self.settings, self.kinds, door, journal, clock, run, names, vault)
+_Seat = tuple[str, bool]
+"""(journey, is a replay): of each one run at a time. A replay stands beside, so that no slot is missed for it."""
 
 
 class Runner:
@@ -87,12 +46,12 @@ class Runner:
         self, lent: Lent, journal: Journal, history: History, clock: Clock, tell: Callable[[Record, Journey], None]
     ) -> None:
         self.lent = lent
-        self._journal, self._history, self._clock, self._tell = journal, history, clock, tell
+        self._journal, self._clock = journal, clock
+        self._keeping = Keeping(history, journal, tell)
         self._places = asyncio.Semaphore(lent.settings.concurrency)
-        self._running: dict[str, Performer | None] = {}
+        self._running: dict[_Seat, Performer | None] = {}
         self._live: dict[str, Performer] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._unsaved: deque[Record] = deque(maxlen=MOST_UNSAVED)
         self._texts: set[str] = set()
         self._stopping = False
         self.paused: Callable[[str], bool] = lambda name: False
@@ -115,20 +74,20 @@ class Runner:
 
     def run_now(self, journey: Journey, cause: str = "manual", shape: Callable[[Run], Run] | None = None) -> str:
         """Start a run outside of the schedule; answers its id. `shape` makes a replay of it. Raises `Busy`."""
-        if journey.name in self._running or self._stopping:
+        if (journey.name, cause == REPLAY) in self._running or self._stopping:
             raise Busy(f"{journey.name} is running already")
         if self.halted():
             raise Busy("everything is paused: resume first")
         now = self._clock.now()
         run = self._make_run(journey, now, now, cause)
         run = shape(run) if shape is not None else run
-        self._running[journey.name] = None
+        self._running[_seat(run)] = None
         self._spawn(self._run_and_keep(journey, run, None))
         return run.id
 
     def is_running(self, name: str) -> bool:
-        """Whether a run of this journey is going on."""
-        return name in self._running
+        """Whether a run of this journey is going on; a replay is none."""
+        return (name, False) in self._running
 
     def is_live(self, run_id: str) -> bool:
         """Whether this process is running that run, so that nobody else pays its debts."""
@@ -147,14 +106,11 @@ class Runner:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        try:
-            await self._save(())
-        except OSError as error:  # they were told as unknown; the next start closes their slots
-            _log.warning("records could not be kept", records=len(self._unsaved), fault=str(error))
+        await self._keeping.keep_the_late()
 
     def interrupt(self, names: Callable[[str], bool] = lambda name: True) -> None:
         """Ask every run, or those of the journeys that are named, to stop going forward and to clean up."""
-        for name, performer in list(self._running.items()):
+        for (name, _), performer in list(self._running.items()):
             if performer is not None and names(name):
                 performer.interrupt()
 
@@ -183,7 +139,7 @@ class Runner:
         if outcome is not None:
             await self.keep(unstarted(run, outcome, reason, said), journey, [claim])
             return
-        self._running[journey.name] = None
+        self._running[_seat(run)] = None
         await self._run_and_keep(journey, replace(run, started=self._clock.now()), claim)
 
     def _refusal(self, journey: Journey, slot: datetime) -> tuple[Outcome | None, Reason, str]:
@@ -193,7 +149,7 @@ class Runner:
             return Outcome.SKIPPED, Reason.PAUSED, "paused"
         if self._is_quiet(journey, slot):
             return Outcome.SKIPPED, Reason.QUIET, "in a quiet window"
-        if journey.name in self._running:
+        if self.is_running(journey.name):
             return Outcome.MISSED, Reason.OVERLAP, "the run before was still going"
         return None, Reason.NONE, ""
 
@@ -228,7 +184,7 @@ class Runner:
             _log.exception("a run broke", journey=journey.name, run=run.id)
             record = unstarted(run, Outcome.UNKNOWN, Reason.BROKEN, "a defect in synthmon; see its log")
         finally:
-            self._running.pop(journey.name, None)
+            self._running.pop(_seat(run), None)
             self._live.pop(run.id, None)
         await self.keep(record, journey, [claim] if claim is not None else ())
 
@@ -250,7 +206,6 @@ class Runner:
             self._places.release()
 
     async def _run_here(self, journey: Journey, run: Run) -> Record:
-        lent = self.lent
         if self._held_back(journey, run):  # it may have waited for a place
             return unstarted(run, Outcome.SKIPPED, Reason.PAUSED, "paused", self._clock.now())
         if run.cause == "schedule" and self._is_quiet(journey, run.slot):
@@ -259,52 +214,22 @@ class Runner:
             return unstarted(run, Outcome.SKIPPED, Reason.DEBTS, said, self._clock.now())
         if (refused := await self._over_budget(journey, run)) is not None:
             return refused
-        until = run.started + timedelta(seconds=journey.deadline_s + CLEAN_UP_S)
-        try:
-            person = await lent.people.borrow(journey, run, until)
-        except NobodyFree as error:
-            return unstarted(run, Outcome.UNKNOWN, Reason.NO_IDENTITY, str(error), self._clock.now())
-        vault = lent.make_vault()
-        names = person.names() | {f"secret.{name}": seal(f"secret.{name}") for name in lent.settings.secrets}
-        door = lent.open_door(run, journey, vault)
-        try:
-            core = _transaction(journey, run, names, vault, self._clock.monotonic_s(), self.clocks(journey))
-            base = lent.base_of(journey.system, run.location)
-            book = Book(self._journal, run.id, vault, lambda: core.opened(base))
-            sign = lent.sign(door, self._journal, self._clock, run, names, vault)
-            purse = purse_of(journey, run, self.spending, lent.settings.systems)
-            performer = Performer(
-                run.id,
-                journey.name,
-                run.location,
-                door,
-                lent.kinds,
-                book,
-                self._clock,
-                self.watch,
-                sign,
-                purse,
-                inspect=inspector(lent.settings, lambda: core.names),
-                gatherer=lent.gatherer,
-            )
-            self._running[journey.name] = self._live[run.id] = performer
-            if self._stopping or self._held_back(journey, run):
-                performer.interrupt()
-            acts = core.start()
-            if any(step.undo for step in journey.flat):
-                await self._keep_text(journey)
-            await performer.drive(core, acts)
-            record = record_of(core, dict(person.fields))
-            record = redacted(judged_again(core, record) if isinstance(core, Again) else record, vault)
-            record = self.learn(record, journey)
-            await lent.pictures.keep(record, door.pictures)
-        except OSError as error:
-            said = f"the journal cannot be written: {error}"
-            record = unstarted(run, Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, said, self._clock.now())
-        finally:
-            await door.aclose()
-            lost = await lent.people.give_back(person, self._clock.now())
-        return distrusted(record, lost) if lost else record
+        means = Means(
+            self.lent,
+            self._journal,
+            self._clock,
+            self.spending,
+            self.clocks(journey),
+            self.learn,
+            self.watch,
+            self._texts,
+        )
+        return await walk(journey, run, means, lambda performer: self._begun(journey, run, performer))
+
+    def _begun(self, journey: Journey, run: Run, performer: Performer) -> None:
+        self._running[_seat(run)] = self._live[run.id] = performer
+        if self._stopping or self._held_back(journey, run):
+            performer.interrupt()
 
     # a record -------------------------------------------------------------------------------------------------------
 
@@ -333,33 +258,8 @@ class Runner:
                 await self.keep(record, journey, ours if outcome is Outcome.MISSED else ())
 
     async def keep(self, record: Record, journey: Journey, claims: Sequence[Claim] = ()) -> None:
-        """Save a record that closes these claims, then tell it; what cannot be saved is told unknown, saved later."""
-        try:
-            new = await self._save((record,))
-        except OSError as error:
-            said = f"history cannot be written ({error}); without it: {record.outcome}. {record.message}".strip()
-            record = replace(record, outcome=Outcome.UNKNOWN, reason=Reason.HISTORY_UNWRITABLE, message=said)
-            self._unsaved.append(record)
-            self._tell(record, journey)
-            return
-        if new:
-            self._tell(record, journey)
-        if claims:
-            try:
-                await self._journal.release(claims)
-            except OSError:
-                return  # the next process sees that the record is there
-
-    async def _save(self, records: tuple[Record, ...]) -> bool:
-        """Save these and what could not be saved before; answers whether the first was new."""
-        late = tuple(self._unsaved)
-        if not records and not late:
-            return False
-        saved = await self._history.save((*records, *late))
-        for record in late:
-            if self._unsaved and self._unsaved[0] is record:
-                self._unsaved.popleft()
-        return any(record is kept or record == kept for record in records for kept in saved)
+        """Save a record that closes these claims, then tell it (`runtime.keeping`)."""
+        await self._keeping.keep(record, journey, claims)
 
     # its own means --------------------------------------------------------------------------------------------------
 
@@ -368,11 +268,6 @@ class Runner:
         return Run(
             chance.token_hex(16), journey.name, journey.digest, slot, started, location, cause, instance=instance
         )
-
-    async def _keep_text(self, journey: Journey) -> None:
-        if journey.digest not in self._texts:
-            await self._journal.keep_text(journey.digest, kept_text(journey))
-            self._texts.add(journey.digest)
 
     async def _sleep_until(self, start: datetime) -> None:
         while (delay_s := (start - self._clock.now()).total_seconds()) > 0 and not self._stopping:  # noqa: ASYNC110
@@ -384,7 +279,5 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
 
 
-def _transaction(
-    journey: Journey, run: Run, names: Mapping[str, Any], vault: Vault, now_s: float, clocks: Clocks
-) -> Transaction:
-    return (Transaction if run.again is None else Again)(journey, run, names, vault, now_s, clocks)
+def _seat(run: Run) -> _Seat:
+    return run.journey, run.cause == REPLAY

@@ -17,8 +17,8 @@ from synthmon.core.sweep import Bounds, Fate, Item, SweepRun
 from synthmon.language.settings import Settings
 from synthmon.runtime.book import Book
 from synthmon.runtime.house import House, open_house
+from synthmon.runtime.lent import CLEAN_UP_S, Lent
 from synthmon.runtime.perform import Performer
-from synthmon.runtime.runner import CLEAN_UP_S, Lent
 
 
 @dataclass(frozen=True, slots=True)

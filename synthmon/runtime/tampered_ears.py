@@ -10,9 +10,10 @@ from typing import Any
 from synthmon.core.door import Hear, Naming, OpenEar, Trouble
 from synthmon.core.journey import Step
 from synthmon.core.messages import Gap, Message, carries
+from synthmon.core.proof.body_faults import marks_of
+from synthmon.core.proof.contents import told_as
 from synthmon.core.proof.faults import Fault, Good, Injection
 from synthmon.core.proof.mutations import changed
-from synthmon.core.proof.proving import marks_of
 from synthmon.core.run import Run
 
 SOON_S = 0.1  # between a message and its double
@@ -62,8 +63,7 @@ class Ears:
                 self._tell(made)
             case Fault.STALE:
                 self._count()
-                old = self._good.said[self._step.id][1][0]
-                self._tell(replace(message, headers=old.headers, content=old.content, facts=old.facts))
+                self._tell(told_as(message, self._good.said[self._step.id][1][0]))
             case Fault.REORDER:
                 self._in_other_order(message)
             case _:
@@ -99,6 +99,15 @@ class Ears:
         if hears is None or hears.addressed or hears.where is not None:
             return True
         return carries(message, (self._run.id, self._run.namespace))
+
+
+class Deaf:
+    """A listener to what is not there."""
+
+    where = "nothing"
+
+    async def aclose(self) -> None:
+        """There is nothing to let go of."""
 
 
 class _Ear:

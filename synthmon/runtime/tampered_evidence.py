@@ -1,4 +1,5 @@
-"""What a source of evidence tells of a run, with one fault: a record is lost, late, there twice, or out of order."""
+"""What a source of evidence tells of a run, with one fault: a record is lost, late, there twice, or out of order; a
+count has grown, or nobody can tell it."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from synthmon.core.clauses import EventSpec
 from synthmon.core.door import Door, OpenEar
-from synthmon.core.evidence import Evidence, Report, Tell, Wanted
+from synthmon.core.evidence import Blind, Evidence, Report, Tell, Wanted
 from synthmon.core.journey import Promises
+from synthmon.core.outcomes import Reason
 from synthmon.core.proof.faults import Fault, Injection
 from synthmon.core.sources import Source
 from synthmon.runtime.gathering import Gatherer
@@ -27,7 +29,8 @@ class FaultyGatherer(Gatherer):
 
     async def watch(self, source: Source, wanted: Wanted, door: Door, journey: str, tell: Tell) -> OpenEar:
         if self.injection.at.partition("/")[0] == source.name:
-            tell = _Told(self.injection, self.promises, tell, self.count).take
+            told = _Counted if self.injection.of_count else _Told
+            tell = told(self.injection, self.promises, tell, self.count).take
         return await Gatherer.watch(self, source, wanted, door, journey, tell)
 
 
@@ -94,6 +97,32 @@ class _Told:
     @staticmethod
     def _is(event: EventSpec | None, record: Evidence) -> bool:
         return event is not None and event.matches(record)
+
+
+class _Counted:
+    """Between a source that counts and who hears of it."""
+
+    def __init__(self, injection: Injection, promises: Promises, tell: Tell, count: Callable[[], None]) -> None:
+        self._fault, self._tell, self._count = injection.fault, tell, count
+        self._first = True
+
+    def take(self, report: Report) -> None:
+        if self._fault is Fault.ERROR:
+            self._count()
+            self._tell(Blind(report.source, Reason.CONNECTION, "it cannot be counted (injected)"))
+            return
+        if not isinstance(report, Evidence) or self._first:
+            self._tell(report)
+        if isinstance(report, Evidence):
+            self._first = False
+            self._count()
+            self._tell(_grown(report))
+
+
+def _grown(record: Evidence) -> Evidence:
+    """One more."""
+    number = int(record.attrs.get("count", "0")) + 1
+    return replace(_moved(record, SOON_NS), attrs={**record.attrs, "count": str(number)})
 
 
 def _moved(record: Evidence, by_ns: int) -> Evidence:

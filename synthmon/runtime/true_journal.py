@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from synthmon.core.intents import Claim, Entry, Fenced, Intent, Journal, Learned, OpenRun, Settled
+from synthmon.core.proof.true_values import put_right
 from synthmon.runtime.tampering import Struck
 
 NEVER_LEFT = "never_left"
@@ -29,7 +29,7 @@ class TrueJournal:
             case Learned(path=path) if path.partition("#")[0] in struck.withheld:
                 return Settled(path, NEVER_LEFT)
             case Intent() | Learned() if struck.true_of:
-                return replace(entry, values=_true_values(entry.values, struck.true_of))
+                return replace(entry, values=put_right(entry.values, struck.true_of))
         return entry
 
     async def claim(self, claim: Claim) -> bool:
@@ -61,21 +61,3 @@ class TrueJournal:
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-def _true_values(values: Mapping[str, Any], true_of: Mapping[str, str]) -> dict[str, Any]:
-    return {name: _true_value(value, true_of) for name, value in values.items()}
-
-
-def _true_value(value: Any, true_of: Mapping[str, str]) -> Any:
-    match value:
-        case str():
-            for false, true in true_of.items():
-                value = value.replace(false, true)
-        case int() if not isinstance(value, bool) and str(value) in true_of:
-            return int(true_of[str(value)])
-        case dict():
-            return {key: _true_value(each, true_of) for key, each in value.items()}
-        case list():
-            return [_true_value(each, true_of) for each in value]
-    return value

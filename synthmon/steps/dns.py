@@ -35,7 +35,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -88,6 +88,19 @@ class DnsAnswer:
     answers: tuple[str, ...]
     ttl_s: int
     timing: Timing
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """What it told (`core.proof.contents.Telling`)."""
+        return {"answers": [*self.answers]} if self.answers else {}
+
+    def saying(self, said: Mapping[str, Any]) -> DnsAnswer:
+        """The same question, other records."""
+        return replace(self, answers=tuple(sorted(map(str, said.get("answers", ())))))
+
+    def broken(self) -> DnsAnswer:
+        """What a server says that cannot find out."""
+        return replace(self, status="SERVFAIL", answers=(), ttl_s=0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

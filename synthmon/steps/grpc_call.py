@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from synthmon.core.door import Door, Envelope, Found, Trouble
@@ -41,6 +41,19 @@ class GrpcAnswer:
     messages: tuple[Any, ...]
     trailers: Mapping[str, str]
     timing: Timing
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """What it told (`core.proof.contents.Telling`)."""
+        return {"body": self.messages[0]} if len(self.messages) == 1 else {"messages": [*self.messages]}
+
+    def saying(self, said: Mapping[str, Any]) -> GrpcAnswer:
+        """The same call, other messages."""
+        return replace(self, messages=tuple(said.get("messages", (said["body"],) if "body" in said else ())))
+
+    def broken(self) -> GrpcAnswer:
+        """What a server says when something in it went wrong."""
+        return replace(self, status="INTERNAL", details="injected by synthmon prove", messages=())
 
 
 class Call:

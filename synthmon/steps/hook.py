@@ -32,7 +32,8 @@ the caller gets (200 without it); of a list, the first call gets the first, and 
 has to try again. It may read what there is before the first step. With `hmac`, a secret, calls must be signed as
 Standard Webhooks say (`webhook-id`, `webhook-timestamp`, `webhook-signature`); one that is not, that is older than five
 minutes, or that comes again with an id that was answered well, is refused (401, 409) and not heard. Calls are judged by
-when they came, not by when the step was reached.
+when they came, not by when the step was reached. The message of a step that fails tells which calls were refused
+meanwhile, why and when.
 
 Offers, of the first call: `message.json` (missing if it is no valid JSON), `message.text`, `message.headers`
 (lower-case names), `message.subject` (the path below the address, and the query: `/done?id=7`); `messages`, a list of
@@ -53,13 +54,14 @@ from synthmon.core.headers import why_not
 from synthmon.core.inbound import Hook, Reply
 from synthmon.core.kinds import Maker, Path
 from synthmon.core.listen import MOST_MESSAGES
-from synthmon.core.messages import OFFERS, Message, complaint, excerpt, names_of
+from synthmon.core.messages import OFFERS, Message
 from synthmon.core.outcomes import Reason
 from synthmon.core.payload import JsonPayload, Payload, TextPayload
 from synthmon.core.secrets import SecretError
 from synthmon.core.signatures import read_key
 from synthmon.core.templates import Template, Tree
 from synthmon.core.urls import pairs
+from synthmon.steps.heard import Heard
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 EXPIRES_S = 86400.0  # it is closed with its run; this is for a run that nobody closes
@@ -138,7 +140,7 @@ class AnswerSpec:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HookSpec:
+class HookSpec(Heard):
     """An address to be opened, and how its callers are answered (`core.journey.Spec`)."""
 
     method: str
@@ -149,11 +151,6 @@ class HookSpec:
     def kind(self) -> str:
         """The word that chose it."""
         return "hook"
-
-    @property
-    def effect(self) -> bool:
-        """It changes nothing."""
-        return False
 
     @property
     def refs(self) -> frozenset[str]:
@@ -167,22 +164,10 @@ class HookSpec:
         replies = tuple(reply.render(scope) for reply in self.replies)
         return HookRequest(self.method, key, replies) if replies else HookRequest(self.method, key)
 
-    def see(self, request: HookRequest, answer: Sequence[Message]) -> Mapping[str, Any]:
-        """The names that `where`, `expect` and `save` may use."""
-        return names_of(answer)
-
     def describe(self, request: HookRequest, answer: Sequence[Message] | None) -> str:
         """`POST on the hook → a call`."""
         asked = f"{request.method} on the hook"
         return f"{asked} → a call" if answer else asked
-
-    def complaint(self, request: HookRequest, answer: Sequence[Message] | None) -> str:
-        """What is wrong with a call that lacks a part which checks read."""
-        return complaint(answer or ())
-
-    def excerpt(self, request: HookRequest, answer: Sequence[Message] | None) -> tuple[str, str]:
-        """What was awaited, and what came."""
-        return self.describe(request, None), excerpt(answer or ())
 
 
 _MANUAL = __doc__

@@ -38,34 +38,28 @@ fails, and the step's line says what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import PurePosixPath
-from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthmon.core.answers import charset, headers_map, media_type, says_json
 from synthmon.core.door import Door, Envelope, HttpAnswer, HttpRequest, Trouble
 from synthmon.core.expressions import ExpressionError, Scope
-from synthmon.core.foreign import InvalidJson, decode, parse_json
 from synthmon.core.headers import why_not
 from synthmon.core.kinds import Maker, Path
 from synthmon.core.payload import FilePart, FixedPayload, FormPayload, JsonPayload, Payload, TextPayload
 from synthmon.core.secrets import masked
 from synthmon.core.templates import Tree
 from synthmon.core.urls import UrlTemplate, pairs, query, url_template
+from synthmon.steps.http_answer import OFFERS, fault_of_body, offered, on_the_wire
 
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
 METHODS = (*READS, "POST", "PUT", "PATCH", "DELETE")
 
 Scalar = str | int | float | bool
 _CLOSED = ConfigDict(frozen=True, extra="forbid")
-
-EXCERPT_BYTES = 4096  # of a body, in what is kept of a step that failed
 
 
 class FileKeys(BaseModel):
@@ -135,50 +129,18 @@ class HttpSpec:
 
     def see(self, request: HttpRequest, answer: HttpAnswer) -> Mapping[str, Any]:
         """The names that `expect` and `save` may use. Without `body` when the answer says JSON and is none."""
-        headers = headers_map(answer.headers)
-        timing = answer.timing
-        text = decode(answer.content, charset(headers.get("content-type", "")))
-        seen = {
-            "status": answer.status,
-            "headers": headers,
-            "text": text,
-            "bytes": answer.content,
-            "elapsed": timedelta(milliseconds=timing.total_ms),
-            "phase.dns": timedelta(milliseconds=timing.dns_ms),
-            "phase.connect": timedelta(milliseconds=timing.connect_ms),
-            "phase.tls": timedelta(milliseconds=timing.tls_ms),
-            "phase.wait": timedelta(milliseconds=timing.wait_ms),
-            "phase.read": timedelta(milliseconds=timing.read_ms),
-        }
-        if timing.tls_expires_in_s is not None:
-            seen["tls.expires_in"] = timedelta(seconds=timing.tls_expires_in_s)
-        kind = media_type(headers)
-        if not says_json(kind, request.method, answer.status, answer.content):
-            seen["body"] = text
-            if kind or not answer.content:
-                return seen
-        with suppress(InvalidJson):  # `complaint` tells why; a body that is not there fails every check on it
-            seen["body"] = parse_json(answer.content)
-        return seen
+        return offered(request, answer)
 
     def excerpt(self, request: HttpRequest, answer: HttpAnswer | None) -> tuple[str, str]:
         """Both as they stand on the wire, their bodies cut, the handles of secrets masked."""
-        asked = _wire(f"{request.method} {request.url}", request.headers, request.body or b"")
+        asked = on_the_wire(f"{request.method} {request.url}", request.headers, request.body or b"")
         if answer is None:
             return asked, ""
-        return asked, _wire(f"{answer.status}", answer.headers, answer.content)
+        return asked, on_the_wire(f"{answer.status}", answer.headers, answer.content)
 
     def complaint(self, request: HttpRequest, answer: HttpAnswer | None) -> str:
         """What is wrong with a body that says it is JSON."""
-        if answer is None or not says_json(
-            media_type(headers_map(answer.headers)), request.method, answer.status, answer.content
-        ):
-            return ""
-        try:
-            parse_json(answer.content)
-        except InvalidJson as error:
-            return f"its body is not valid JSON: {error}"
-        return ""
+        return fault_of_body(request, answer) if answer is not None else ""
 
     def describe(self, request: HttpRequest, answer: HttpAnswer | None) -> str:
         """`POST /orders → 201`, secrets masked."""
@@ -198,22 +160,7 @@ class HttpKind:
     library: str = ""
     keys: type[BaseModel] = HttpKeys
     via: Literal["system"] = "system"
-    offers: Mapping[str, str] = MappingProxyType(
-        {
-            "status": "int",
-            "headers": "text_map",
-            "body": "dyn",
-            "text": "string",
-            "bytes": "bytes",
-            "elapsed": "duration",
-            "phase.dns": "duration",
-            "phase.connect": "duration",
-            "phase.tls": "duration",
-            "phase.wait": "duration",
-            "phase.read": "duration",
-            "tls.expires_in": "duration",
-        }
-    )
+    offers: Mapping[str, str] = OFFERS
 
     def compile(self, keys: HttpKeys, make: Maker) -> HttpSpec:
         """From checked keys to a spec; faults go to `make`."""
@@ -234,13 +181,6 @@ class HttpKind:
 
 
 KIND = HttpKind()
-
-
-def _wire(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> str:
-    lines = [first, *(f"{name}: {text}" for name, text in headers), ""]
-    text = body[:EXCERPT_BYTES].decode("utf-8", "replace")
-    more = f"\n… {len(body)} bytes in all" if len(body) > EXCERPT_BYTES else ""
-    return masked("\n".join(lines) + "\n" + text + more)
 
 
 def _target(keys: HttpKeys, make: Maker) -> tuple[str, UrlTemplate]:

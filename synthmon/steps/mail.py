@@ -43,16 +43,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthmon.core.door import Door, Envelope, Hear, OpenEar, Trouble
 from synthmon.core.expressions import Scope
 from synthmon.core.kinds import Maker
-from synthmon.core.messages import OFFERS, Message, complaint, excerpt, names_of
+from synthmon.core.messages import OFFERS, Message, complaint
 from synthmon.core.secrets import masked
 from synthmon.core.templates import Template
+from synthmon.steps.heard import Heard
 
 
 class MailKeys(BaseModel):
@@ -73,7 +74,7 @@ class MailRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MailSpec:
+class MailSpec(Heard):
     """A mail to be waited for, its address still to be filled in (`core.journey.Spec`)."""
 
     connection: str
@@ -85,11 +86,6 @@ class MailSpec:
         return "mail"
 
     @property
-    def effect(self) -> bool:
-        """It changes nothing."""
-        return False
-
-    @property
     def refs(self) -> frozenset[str]:
         """The names that the address reads."""
         return self.to.refs
@@ -97,10 +93,6 @@ class MailSpec:
     def render(self, scope: Scope) -> MailRequest:
         """With the address filled in. Raises `ExpressionError`."""
         return MailRequest(self.connection, self.to.render_text(scope))
-
-    def see(self, request: MailRequest, answer: Sequence[Message]) -> Mapping[str, Any]:
-        """The names that `where`, `expect` and `save` may use."""
-        return names_of(answer)
 
     def describe(self, request: MailRequest, answer: Sequence[Message] | None) -> str:
         """`mail to probe@example.com in inbox → a mail`."""
@@ -111,10 +103,6 @@ class MailSpec:
         """What is wrong with a mail that lacks a part which checks read."""
         said = complaint(answer or ())
         return said and ("no mail of this run came" if not answer else "the text of the mail is not JSON")
-
-    def excerpt(self, request: MailRequest, answer: Sequence[Message] | None) -> tuple[str, str]:
-        """What was waited for, and what came."""
-        return self.describe(request, None), excerpt(answer or ())
 
 
 _MANUAL = __doc__

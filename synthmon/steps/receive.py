@@ -30,7 +30,7 @@ every value in its place is known: mostly before the first step, so that the fir
 correlation id, …) or in its content. A message is judged by when it came, not by when the step was reached. The step
 holds when every check does; it then stays for `settle` and judges again, so that a second message is a duplicate.
 `count == 0` holds when the time is over and nothing came. Where a connection was lost meanwhile, nothing
-is called lost.
+is called lost. The message of a step that fails tells how many messages came that are not of this run.
 
 Offers: `message.json` (missing if it is no valid JSON), `message.text`, `message.headers` (lower-case names),
 `message.subject` of the first message of this run; `messages`, a list of all with the same parts; `count`.
@@ -40,16 +40,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from synthmon.core.door import Door, Envelope, Hear, OpenEar, Trouble
 from synthmon.core.expressions import Scope
 from synthmon.core.kinds import Maker
-from synthmon.core.messages import OFFERS, Message, complaint, excerpt, names_of
+from synthmon.core.messages import OFFERS, Message
 from synthmon.core.places import Place, PlaceKeys, compile_place, shown
 from synthmon.core.secrets import masked
+from synthmon.steps.heard import Heard
 
 
 class ReceiveKeys(PlaceKeys):
@@ -67,7 +68,7 @@ class ReceiveRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReceiveSpec:
+class ReceiveSpec(Heard):
     """A place to listen at, with values still to be filled in (`core.journey.Spec`)."""
 
     connection: str
@@ -79,11 +80,6 @@ class ReceiveSpec:
         return "receive"
 
     @property
-    def effect(self) -> bool:
-        """It changes nothing."""
-        return False
-
-    @property
     def refs(self) -> frozenset[str]:
         """The names that its place reads."""
         return frozenset().union(*(template.refs for _, template in self.at))
@@ -92,22 +88,10 @@ class ReceiveSpec:
         """The place with all values filled in. Raises `ExpressionError`."""
         return ReceiveRequest(self.connection, {word: template.render_text(scope) for word, template in self.at})
 
-    def see(self, request: ReceiveRequest, answer: Sequence[Message]) -> Mapping[str, Any]:
-        """The names that `where`, `expect` and `save` may use."""
-        return names_of(answer)
-
     def describe(self, request: ReceiveRequest, answer: Sequence[Message] | None) -> str:
         """`orders.accepted over bus → a message`."""
         asked = f"{masked(shown(request.at))} over {request.connection}"
         return f"{asked} → a message" if answer else asked
-
-    def complaint(self, request: ReceiveRequest, answer: Sequence[Message] | None) -> str:
-        """What is wrong with a message that lacks a part which checks read."""
-        return complaint(answer or ())
-
-    def excerpt(self, request: ReceiveRequest, answer: Sequence[Message] | None) -> tuple[str, str]:
-        """Where it listened, and what came."""
-        return self.describe(request, None), excerpt(answer or ())
 
 
 _MANUAL = __doc__

@@ -40,7 +40,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,11 +48,12 @@ from synthmon.core.door import Dial, Door, Envelope, Hear, OpenEar, Trouble
 from synthmon.core.expressions import Scope
 from synthmon.core.headers import why_not
 from synthmon.core.kinds import Maker
-from synthmon.core.messages import OFFERS, Gap, Message, complaint, excerpt, names_of
+from synthmon.core.messages import OFFERS, Gap, Message
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import masked
 from synthmon.core.templates import Tree
 from synthmon.core.urls import UrlTemplate, pairs, url_template
+from synthmon.steps.heard import Heard
 from synthmon.steps.sse_stream import Ended, EventStream, Memory
 
 OWN_PART = 0.95  # of the limit of beginning: so that whose silence it was can be said before that is over
@@ -77,7 +78,7 @@ class SseRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SseSpec:
+class SseSpec(Heard):
     """A stream to be opened, with values still to be filled in (`core.journey.Spec`)."""
 
     url: UrlTemplate
@@ -89,11 +90,6 @@ class SseSpec:
         return "sse"
 
     @property
-    def effect(self) -> bool:
-        """It changes nothing."""
-        return False
-
-    @property
     def refs(self) -> frozenset[str]:
         """The names that its texts read."""
         return self.url.refs | (self.headers.refs if self.headers else frozenset())
@@ -102,22 +98,10 @@ class SseSpec:
         """With all values filled in. Raises `ExpressionError`."""
         return SseRequest(self.url.render(scope), tuple(pairs(self.headers.render(scope))) if self.headers else ())
 
-    def see(self, request: SseRequest, answer: Sequence[Message]) -> Mapping[str, Any]:
-        """The names that `where`, `expect` and `save` may use."""
-        return names_of(answer)
-
     def describe(self, request: SseRequest, answer: Sequence[Message] | None) -> str:
         """`/orders/events → an event`."""
         asked = f"events of {masked(request.url)}"
         return f"{asked} → an event" if answer else asked
-
-    def complaint(self, request: SseRequest, answer: Sequence[Message] | None) -> str:
-        """What is wrong with an event that lacks a part which checks read."""
-        return complaint(answer or ())
-
-    def excerpt(self, request: SseRequest, answer: Sequence[Message] | None) -> tuple[str, str]:
-        """Where it listened, and what came."""
-        return self.describe(request, None), excerpt(answer or ())
 
 
 _MANUAL = __doc__

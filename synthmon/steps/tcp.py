@@ -35,7 +35,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Literal
@@ -83,6 +83,18 @@ class TcpAnswer:
     content: bytes = field(repr=False)
     timing: Timing
     certificate: Certificate | None = None
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """What it told (`core.proof.contents.Telling`)."""
+        return {"text": decode(self.content, "utf-8")} if self.content else {}
+
+    def saying(self, said: Mapping[str, Any]) -> TcpAnswer:
+        """The same connection, other words."""
+        return replace(self, content=str(said.get("text", "")).encode())
+
+    def broken(self) -> None:
+        """There is no word for it in TCP: it refuses."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,36 +46,29 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthmon.core.door import Dial, Door, Envelope, Hear, OpenEar, Trouble
-from synthmon.core.expressions import Expression, ExpressionError, Scope
+from synthmon.core.expressions import Scope
 from synthmon.core.headers import why_not
 from synthmon.core.kinds import Maker
-from synthmon.core.messages import OFFERS, Gap, Message, complaint, excerpt, names_of
+from synthmon.core.messages import OFFERS, Gap, Message
 from synthmon.core.outcomes import Reason
 from synthmon.core.payload import revealed
 from synthmon.core.secrets import SecretError, masked
 from synthmon.core.templates import Tree
 from synthmon.core.urls import UrlTemplate, pairs, url_template
+from synthmon.steps.heard import Heard
 from synthmon.steps.websocket_frames import Ended, Frames
+from synthmon.steps.websocket_turns import SayKeys, Turn, TurnSpec, compile_turn, converse
 
 SILENCE_S = 20.0  # until a ping is sent, and until its answer must have come
 OWN_PART = 0.95  # of the limit of beginning: so that whose silence it was can be said before that is over
 
 Scalar = str | int | float | bool
 _CLOSED = ConfigDict(frozen=True, extra="forbid")
-
-
-class SayKeys(BaseModel):
-    """One turn of the dialogue after connecting."""
-
-    model_config = _CLOSED
-
-    say: Any = Field(None, description="What goes out: a text as it is, anything else as JSON.")
-    until: str | None = Field(None, description="Read until this check holds for a frame: `message.json.ok == true`.")
 
 
 class WebsocketKeys(BaseModel):
@@ -90,25 +83,6 @@ class WebsocketKeys(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What is said, and what is awaited then; secrets are sealed."""
-
-    said: bool
-    say: Any = field(repr=False)
-    until: Expression | None = None
-    scope: Scope = field(default_factory=lambda: Scope({}), repr=False)
-
-    def heard(self, message: Message) -> bool:
-        """Whether this frame is what was awaited."""
-        if self.until is None:
-            return True
-        try:
-            return self.until.value(self.scope.plus(names_of((message,)))) is True
-        except ExpressionError:
-            return False
-
-
-@dataclass(frozen=True, slots=True)
 class WebsocketRequest:
     """Where to connect, and the dialogue; secrets are sealed."""
 
@@ -119,21 +93,7 @@ class WebsocketRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TurnSpec:
-    """A turn with values still to be filled in."""
-
-    said: bool
-    say: Tree
-    until: Expression | None
-
-    @property
-    def refs(self) -> frozenset[str]:
-        """The names that it reads, apart from those of the frame."""
-        return self.say.refs | (self.until.refs - OFFERS.keys() if self.until else frozenset())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WebsocketSpec:
+class WebsocketSpec(Heard):
     """A WebSocket to be opened, with values still to be filled in (`core.journey.Spec`)."""
 
     url: UrlTemplate
@@ -160,25 +120,13 @@ class WebsocketSpec:
     def render(self, scope: Scope) -> WebsocketRequest:
         """With all values filled in. Raises `ExpressionError`."""
         headers = tuple(pairs(self.headers.render(scope))) if self.headers else ()
-        turns = tuple(Turn(turn.said, turn.say.render(scope), turn.until, scope) for turn in self.turns)
+        turns = tuple(turn.render(scope) for turn in self.turns)
         return WebsocketRequest(self.url.render(scope), headers, self.subprotocols, turns)
-
-    def see(self, request: WebsocketRequest, answer: Sequence[Message]) -> Mapping[str, Any]:
-        """The names that `where`, `expect` and `save` may use."""
-        return names_of(answer)
 
     def describe(self, request: WebsocketRequest, answer: Sequence[Message] | None) -> str:
         """`/live on a websocket → a message`."""
         asked = f"{masked(request.url)} on a websocket"
         return f"{asked} → a message" if answer else asked
-
-    def complaint(self, request: WebsocketRequest, answer: Sequence[Message] | None) -> str:
-        """What is wrong with a message that lacks a part which checks read."""
-        return complaint(answer or ())
-
-    def excerpt(self, request: WebsocketRequest, answer: Sequence[Message] | None) -> tuple[str, str]:
-        """Where it listened, and what came."""
-        return self.describe(request, None), excerpt(answer or ())
 
 
 _MANUAL = __doc__
@@ -202,13 +150,9 @@ class WebsocketKind:
             why = "is set by the handshake" if name.lower().startswith("sec-websocket-") else why_not(name)
             if why:
                 make.fault(("headers", name), "http-header", f"The header {name!r} {why}.", "Leave it out.")
-        turns = []
-        for i, turn in enumerate(keys.open):
-            said = "say" in turn.model_fields_set
-            until = make.truth(turn.until, ("open", i, "until"), OFFERS) if turn.until else None
-            turns.append(TurnSpec(said, make.tree(turn.say, ("open", i, "say")), until))
+        turns = tuple(compile_turn(turn, i, make) for i, turn in enumerate(keys.open))
         headers = make.tree(dict(keys.headers), ("headers",)) if keys.headers else None
-        return WebsocketSpec(_url(keys.websocket, make), headers, tuple(keys.subprotocols), tuple(turns))
+        return WebsocketSpec(_url(keys.websocket, make), headers, tuple(keys.subprotocols), turns)
 
     async def listen(self, request: WebsocketRequest, door: Door, envelope: Envelope, hear: Hear) -> OpenEar | Trouble:
         """Connect through the door, shake hands, go through the dialogue."""
@@ -226,7 +170,7 @@ class WebsocketKind:
         try:
             async with asyncio.timeout_at(over_s):
                 await frames.shake_hands()
-                early = await _converse(frames, turns)
+                early = await converse(frames, turns)
         except Ended as error:
             await line.aclose()
             return Trouble(Reason.BAD_ANSWER, door.redact(str(error)), timing=line.timing)
@@ -287,24 +231,6 @@ class _WebsocketEar:
             asked = False
             for message in messages:
                 self._hear(message)
-
-
-async def _converse(frames: Frames, turns: Sequence[Turn]) -> list[Message]:
-    """Go through the dialogue; what has come behind its last frame is answered."""
-    rest: list[Message] = []
-    for turn in turns:
-        if turn.said:
-            await frames.say(turn.say)
-        if turn.until is None:
-            continue
-        while True:
-            while rest and not turn.heard(rest[0]):
-                rest.pop(0)
-            if rest:
-                rest.pop(0)
-                break
-            rest = await frames.read()
-    return rest
 
 
 def _url(text: str, make: Maker) -> UrlTemplate:

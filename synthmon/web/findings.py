@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthmon.core.finding.compare import Comparison, Difference
-from synthmon.core.finding.investigation import Investigation, predicate_of
+from synthmon.core.finding.investigation import Investigation
 from synthmon.core.finding.peers import Ranking
 from synthmon.core.finding.story import Line, Missed, Silence, Told
 from synthmon.core.finding.suspects import Suspect
+from synthmon.core.finding.verdict import predicate_of
 from synthmon.web.shapes import run_summary
 
 MOST_LINES = 5000

@@ -20,6 +20,7 @@ from synthmon.web.switchboard import NO_ROOM, Line, Switchboard
 MOST_CALL_BYTES = 1024 * 1024
 ROOM_BYTES = 16 * 1024 * 1024
 
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))  # RFC 9110, 5789
 _NOT_FOUND = Reply(404, body=b"Nobody waits for a call here.\n")
 _TOO_LARGE = Reply(413, body=b"At most 1 MiB is taken.\n")
 _HEADERS = SAFETY_HEADERS | {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
@@ -57,8 +58,11 @@ class _Calls:
         await _response(reply)(scope, receive, send)
 
     async def _answer(self, request: Request, line: Line) -> Reply:
-        if request.method != line.hook.method:
-            return Reply(405, {"allow": line.hook.method}, b"Another method is awaited here.\n")
+        refuse, awaited = self._switchboard.refuse, line.hook.method
+        if request.method != awaited:
+            came = request.method if request.method in _METHODS else "another method"
+            reply = Reply(405, {"allow": awaited}, b"Another method is awaited here.\n")
+            return refuse(line, "method", f"{came} instead of {awaited}", reply)
         headers = _headers(request)
         stamp = self._switchboard.precheck(line, headers)
         if isinstance(stamp, Reply):
@@ -69,9 +73,11 @@ class _Calls:
                 path, query = _path_after(request), request.scope["query_string"].decode("latin-1")
                 return self._switchboard.take(line, stamp, request.method, path, query, headers, body, source)
         except BodyTooLarge:
-            return _TOO_LARGE
-        except (NoRoom, Gone):
-            return NO_ROOM
+            return refuse(line, "too_large", f"larger than {MOST_CALL_BYTES >> 20} MiB", _TOO_LARGE)
+        except Gone:
+            return refuse(line, "cut_short", "its body was cut short", NO_ROOM)
+        except NoRoom:
+            return refuse(line, "no_room", "no room for it", NO_ROOM)
 
 
 class _Safely:

@@ -8,7 +8,9 @@ from typing import Any
 
 from synthmon.core.finding.peers import MOST_GOOD
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.web.api import ENDPOINTS, MOST_RUNS, PREFIX, Endpoint
+from synthmon.core.replaying import MOST_TIMES, Stand
+from synthmon.web.api import ENDPOINTS, PREFIX
+from synthmon.web.endpoints import MOST_RUNS, Endpoint
 from synthmon.web.standing import State
 
 _TEXT = {"type": "string"}
@@ -52,13 +54,18 @@ def _operation(endpoint: Endpoint) -> Mapping[str, Any]:
     if endpoint.method == "POST":
         guard = {"type": "string", "const": "1"}
         parameters.append({"name": "X-Synthmon", "in": "header", "required": True, "schema": guard})
+    content = {"application/json": {"schema": _ref(endpoint.body)}}
     return {
         "summary": endpoint.summary,
         "description": endpoint.answer.__doc__,
         "operationId": endpoint.answer.__name__,
         "parameters": parameters,
+        **({"requestBody": {"content": content}} if endpoint.body else {}),
         "responses": {
-            str(endpoint.status): _response(endpoint.summary, "application/json", endpoint.shape),
+            **{
+                str(status): _response(endpoint.summary, "application/json", endpoint.shape)
+                for status in endpoint.statuses
+            },
             "default": _response("It did not work", "application/problem+json", "Fault"),
         },
     }
@@ -152,6 +159,30 @@ def _schemas() -> Mapping[str, Any]:
         "comparison": _ref("Comparison"),
         "suspects": _ref("Suspects"),
     }
+    made = {"order": _MAYBE, "run": _TEXT, "outcome": outcome, "message": _TEXT}
+    found = {
+        **dict.fromkeys(("order", "said"), _TEXT),
+        **dict.fromkeys(("forced_bad", "forced_good", "reversed_bad", "reversed_good"), _INTEGER),
+        "p": _NUMBER,
+        "verdict": {"type": "string", "enum": ["confirmed", "not confirmed", "cannot force"]},
+    }
+    replaying = {
+        **dict.fromkeys(("replay_of", "said"), _TEXT),
+        "state": {"type": "string", "enum": list(Stand)},
+        "plan": _ref("ReplayPlan"),
+        "runs": _list(_object(made)),
+        "finding": {"anyOf": [_object(found), {"type": "null"}]},
+    }
+    plan = {
+        **dict.fromkeys(("replay_of", "journey", "version"), _TEXT),
+        **dict.fromkeys(("systems", "writes", "runs", "notes", "lines"), _list(_TEXT)),
+        "same_keys": _BOOL,
+    }
+    wish = {
+        **dict.fromkeys(("same_keys", "yes"), _BOOL),
+        "order": _TEXT,
+        "times": {"type": "integer", "minimum": 0, "maximum": MOST_TIMES},
+    }
     problem = {
         **dict.fromkeys(("file", "path", "level", "code", "fault", "remedy"), _TEXT),
         **dict.fromkeys(("line", "column"), _INTEGER),
@@ -175,6 +206,10 @@ def _schemas() -> Mapping[str, Any]:
         "Reloaded": _object(
             {**dict.fromkeys(("added", "changed", "removed"), _list(_TEXT)), "problems": _list(_ref("Problem"))}
         ),
+        "ReplayWish": {"type": "object", "properties": wish, "additionalProperties": False},
+        "ReplayPlan": _object(plan),
+        "Replaying": _object(replaying),
+        "Identities": _object({"identities": _list(_OBJECT)}),
         "Debts": _object({"debts": _list(_OBJECT), "budget": _OBJECT}),
         "Fault": _object({"title": _TEXT, "status": _INTEGER, "detail": _TEXT}),
     }

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.finding.investigation import Investigation
-from synthmon.core.finding.peers import BAD
+from synthmon.core.finding.peers import BAD, GOOD
 from synthmon.core.finding.story import Line
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record
@@ -105,6 +105,7 @@ class Pages:
             chart=chart(records, promised_ms),
             schedule=shapes.schedule(status.journey),
             failing=sum(record.outcome in BAD for record in records),
+            bad=next((r for r in records if r.run_id and r.outcome not in GOOD), None),
         )
 
     async def suspects(self, request: Request) -> Response:
@@ -219,6 +220,9 @@ def templates() -> jinja2.Environment:
         "ago": words.ago,
         "since": lambda text, now: words.ago(datetime.fromisoformat(text), now),
         "age": words.age,
+        "due": words.due,
+        "spaced": words.spaced,
+        "file": words.file,
         "strip": strip,
         "path": lambda text: quote(str(text), safe="/", errors="replace"),
     }

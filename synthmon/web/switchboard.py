@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from synthmon.core.inbound import Address, Call, Crowded, Hook, Reply, Take
-from synthmon.core.signatures import Stamp, is_signed, read_stamp
+from synthmon.core.inbound import MOST_REFUSED, Address, Call, Crowded, Hook, Refuse, Reply, Take, unheard
+from synthmon.core.signatures import Stamp, flaw, is_signed, read_stamp
 
 MOST_HOOKS = 20_000
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -30,8 +30,10 @@ class Line:
 
     hook: Hook
     deliver: Take
+    refused: Refuse
     until_s: float
     taken: int = 0
+    turned_away: int = 0
     ids: set[str] = field(default_factory=set)
 
 
@@ -39,7 +41,7 @@ class Switchboard:
     """The open addresses of one process. All methods are called on the event loop.
 
     `base` is what addresses begin with, `https://hooks.example.com`; `refused` hears of every call that was not
-    believed, with one of the words unsigned, replayed, too_many, no_room.
+    taken, with one of the words method, unsigned, replayed, too_many, too_large, cut_short, no_room.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Switchboard:
         self._key = os.urandom(32)
         self._lines: dict[bytes, Line] = {}
 
-    def open(self, hook: Hook, deliver: Take) -> Address:
+    def open(self, hook: Hook, deliver: Take, refused: Refuse = unheard) -> Address:
         """Arm a hook. Raises `Crowded`."""
         now_s = self._monotonic_s()
         if len(self._lines) >= MOST_HOOKS:
@@ -63,7 +65,7 @@ class Switchboard:
         if len(self._lines) >= MOST_HOOKS:
             raise Crowded(f"{MOST_HOOKS} addresses are open already.")
         token = "".join(secrets.choice(_ALPHABET) for _ in range(_TOKEN_CHARS))
-        self._lines[self._name(token)] = Line(hook, deliver, now_s + hook.expires_s)
+        self._lines[self._name(token)] = Line(hook, deliver, refused, now_s + hook.expires_s)
         return Address(token, f"{self.base}/h/{token}")
 
     def close(self, address: Address) -> None:
@@ -82,13 +84,14 @@ class Switchboard:
     def precheck(self, line: Line, headers: Mapping[str, str]) -> Stamp | Reply | None:
         """Before a byte of the body is read: the stamp of a signed call (None: none is asked for), or the refusal."""
         if line.taken >= line.hook.most_calls:
-            return self._refuse("too_many", ENOUGH)
+            return self._one_too_many(line)
         if not line.hook.key:
             return None
-        stamp = read_stamp(headers, self._wall_s())
+        now_s = self._wall_s()
+        stamp = read_stamp(headers, now_s)
         if stamp is None:
-            return self._refuse("unsigned", NOT_SIGNED)
-        return self._refuse("replayed", SEEN_BEFORE) if stamp.message_id in line.ids else stamp
+            return self.refuse(line, "unsigned", f"unsigned ({flaw(headers, now_s)})", NOT_SIGNED)
+        return self._seen_before(line) if stamp.message_id in line.ids else stamp
 
     def take(
         self,
@@ -104,12 +107,12 @@ class Switchboard:
         """The call is whole: hand it on if it is to be believed; answers what to say."""
         hook = line.hook
         if stamp is not None and not is_signed(stamp, body, hook.key):
-            return self._refuse("unsigned", NOT_SIGNED)
+            return self.refuse(line, "unsigned", "unsigned (bad signature)", NOT_SIGNED)
         # again: others may have come while this body was on its way
         if stamp is not None and stamp.message_id in line.ids:
-            return self._refuse("replayed", SEEN_BEFORE)
+            return self._seen_before(line)
         if line.taken >= hook.most_calls:
-            return self._refuse("too_many", ENOUGH)
+            return self._one_too_many(line)
         call = Call(
             method,
             path,
@@ -122,7 +125,7 @@ class Switchboard:
             stamp.message_id if stamp else "",
         )
         if not line.deliver(call):
-            return self._refuse("no_room", NO_ROOM)
+            return self.refuse(line, "no_room", "no room for it", NO_ROOM)
         reply = hook.replies[min(line.taken, len(hook.replies) - 1)]
         line.taken += 1
         # a sender that was told to try again does so with the same id
@@ -130,9 +133,19 @@ class Switchboard:
             line.ids.add(stamp.message_id)
         return reply
 
-    def _refuse(self, word: str, reply: Reply) -> Reply:
+    def refuse(self, line: Line, word: str, why: str, reply: Reply) -> Reply:
+        """A call on this line is not taken: whoever counts hears the word, who waits there hears why."""
         self._refused(word)
+        if line.turned_away < MOST_REFUSED:
+            line.turned_away += 1
+            line.refused(why)
         return reply
+
+    def _one_too_many(self, line: Line) -> Reply:
+        return self.refuse(line, "too_many", f"at most {line.hook.most_calls} are taken", ENOUGH)
+
+    def _seen_before(self, line: Line) -> Reply:
+        return self.refuse(line, "replayed", "replayed (its webhook-id was taken already)", SEEN_BEFORE)
 
     def _forget(self, now_s: float) -> None:
         for name in [name for name, line in self._lines.items() if line.until_s <= now_s]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 from synthmon.core.outcomes import Outcome, Reason
 
@@ -62,6 +63,21 @@ def reason(word: Reason | str) -> str:
 def symbol(word: Outcome | str) -> str:
     """The sign of an outcome or a state."""
     return SYMBOLS.get(str(word), "·")
+
+
+def due(instant: datetime | None, now: datetime) -> str:
+    """`in 40 s`, `now`: of what is to come."""
+    return ago(instant, now) if instant is None or instant - now >= timedelta(seconds=1) else "now"
+
+
+def spaced(message: str) -> str:
+    """A message with its parts apart: blanks in a row, as a terminal shows them, are one on a page."""
+    return re.sub(r" {2,}", " · ", message)
+
+
+def file(place: str) -> str:
+    """`order.yaml:12` of a place that may have a long path before it."""
+    return place.rpartition("/")[2]
 
 
 def _span(seconds: float) -> str:

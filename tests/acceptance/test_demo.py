@@ -7,6 +7,7 @@ import glob
 import html
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from synthmon.cli.demo import HOOKS, IMAP_PORT, LISTEN, NATS_PORT, SHOP_PORT
 from synthmon.demo.client import break_fault, mend
 from synthmon.demo.faults import FAULTS
 from synthmon.language.load import load
+from synthmon.web.words import spaced
 from tests.acceptance.daemon import DaemonProcess, wait_for
 from tests.acceptance.shop import SHIPPED as PROBES
 from tests.acceptance.shop import lay_out_shipped, open_shop
@@ -216,7 +218,7 @@ def test_a_fault_turns_its_journeys_red_with_the_reason_and_no_others_until_it_i
     assert seen["step"] == effect.step or not effect.step
     for words in (f"{seen['step']}: ", f"{effect.journey}.yaml:", effect.expectation, effect.value):
         assert words in seen["message"]
-    assert seen["message"] in html.unescape(daemon.text(f"/journeys/{effect.journey}"))
+    assert spaced(seen["message"]) in html.unescape(daemon.text(f"/journeys/{effect.journey}"))
     for name, (reason, words) in effect.also.items():
         failed = next(run for run in told[name] if run["outcome"] == "failed")
         assert failed["reason"] == reason, failed["message"]
@@ -245,19 +247,39 @@ def test_the_demo_command_runs_and_ends_by_itself_and_leaves_no_process(tmp_path
 
     assert process.returncode == 0, said
     assert "synthmon watches it" in said
+    assert 'demo.yaml"\n' in said.partition("export SYNTHMON_SETTINGS=")[2], "what to paste to ask about it"
     assert len(while_open) >= 3  # the command, the shop, the daemon: that the next line can fail
     assert wait_for(lambda: not _processes_of(tmp_path), 20, lambda: str(_processes_of(tmp_path)))
     loaded = load([PROBES], [PROBES / "synthmon.yaml", tmp_path / "demo.yaml"])
     assert loaded.problems == ()
     assert len(glob.glob(loaded.settings.evidence["logs"].keys.jsonl)) >= 7  # of the gateway and six functions
     history = subprocess.run(
-        [sys.executable, "-m", "synthmon", "history", "--json", "--store", f"sqlite:///{tmp_path / 'synthmon.db'}"],
+        [sys.executable, "-m", "synthmon", "history", "--json"],
+        env=os.environ | {"SYNTHMON_SETTINGS": f"{PROBES / 'synthmon.yaml'} {tmp_path / 'demo.yaml'}"},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
     assert sum(run["outcome"] in ("passed", "flaky") for run in json.loads(history.stdout)) >= 5
+
+
+def test_a_demo_whose_terminal_is_closed_leaves_no_process(tmp_path: Path) -> None:
+    with the_ports_of_the_demo(), (tmp_path / "said").open("w") as said:
+        command = [sys.executable, "-m", "synthmon", "demo", "--dir", str(tmp_path)]
+        process = subprocess.Popen(command, stderr=said, stdin=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: _answers(f"http://{LISTEN}/healthz") or process.poll() is not None, 90)
+            while_open = _processes_of(tmp_path)
+            process.send_signal(signal.SIGHUP)
+            code = process.wait(90)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+    assert code == 0, (tmp_path / "said").read_text()
+    assert len(while_open) >= 3
+    assert wait_for(lambda: not _processes_of(tmp_path), 30, lambda: str(_processes_of(tmp_path)))
 
 
 @contextmanager

@@ -18,13 +18,14 @@ import pytest
 
 from synthmon.core.finding.order import Finding, Trial, find
 from synthmon.core.outcomes import Outcome
+from synthmon.core.replaying import Plan, Wish
 from synthmon.core.run import Record
 from synthmon.demo.shop import Shop, running_shop
 from synthmon.language.load import Loaded, load
 from synthmon.runtime.house import open_house
 from synthmon.runtime.once import open_once, run_once
 from synthmon.runtime.replay import replay, trial
-from synthmon.runtime.replay_plan import Plan, Wish, prepare
+from synthmon.runtime.replay_plan import prepare
 from tests.acceptance.daemon import DaemonProcess, environment, wait_for
 from tests.acceptance.shop import SHIPPED
 from tests.acceptance.things import Things, serving_things

@@ -69,6 +69,7 @@ def test_accounts_are_listed_with_who_holds_them_and_no_secret(settings: Path) -
     assert [(one["name"], one["state"], one["run"], one["fence"], one["used"]) for one in pool["accounts"]] == [
         ("clerk-1", "leased", RUN, 1, 1), ("clerk-2", "resting", "", 1, 1), ("clerk-3", "free", "", 0, 0)
     ]  # fmt: skip
+    assert pool["counts"] == {"free": 1, "leased": 1, "resting": 1, "used up": 0}
     first, second, third = pool["accounts"]
     assert first["until"]
     assert second["free_at"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,9 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from synthmon.cli.main import app
+from synthmon.core.evidence import Wanted
+from synthmon.core.fields import from_fields
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, ClauseRecord, Record, StepRecord
-from synthmon.store.open import open_history
+from synthmon.store.open import open_history, open_journal
 from tests.core.told import STARTED, told
 
 LOST, SWAPPED, OTHER = "aa11" * 8, "bb22" * 8, "cc33" * 8
@@ -42,6 +45,12 @@ async def keep(url: str, records: Sequence[Record]) -> None:
     kept = await open_history(url)
     await kept.save(records)
     await kept.aclose()
+
+
+async def keep_text(url: str, version: str, text: str) -> None:
+    journal = open_journal(url)
+    await journal.keep_text(version, text)
+    await journal.aclose()
 
 
 @pytest.fixture
@@ -181,3 +190,69 @@ def test_somebody_elses_request_is_found_in_the_logs_beside_the_good_runs_of_a_j
     assert "booked (shop) did not happen" in said
     assert "synthmon replay" not in said
     assert (tmp_path / "store.db").read_bytes() == before
+
+
+LIKE = """
+journey: orders
+every: 1m
+steps:
+  - {id: order, http: GET https://shop.example.com/orders, expect: [status == 200]}
+events:
+  paid: {from: logs, step: paid}
+  shipped: {from: logs, step: shipped}
+verify:
+  within: 5s
+  expect:
+    - before: [paid, shipped]
+    - once: paid
+    - happens: paid
+      within: 10s after order
+"""
+
+
+def test_somebody_elses_request_is_held_to_the_clauses_of_the_journey(tmp_path: Path, store: str) -> None:
+    now = datetime.now(UTC)
+    for number, step in enumerate(("placed", "shipped", "paid")):
+        at = (now - timedelta(seconds=60 - number)).isoformat()
+        with (tmp_path / "shop.jsonl").open("a") as log:
+            log.write(json.dumps({"time": at, "step": step, "service": "shop", "order": "ORD-78"}) + "\n")
+    (tmp_path / "synthmon.yaml").write_text("evidence:\n  logs: {jsonl: '*.jsonl', lag: 1ms}\n")
+    asyncio.run(keep_text(store, "v1", json.dumps({"file": "orders.yaml", "text": LIKE})))
+    asked = ("investigate", "ORD-78", "--like", "orders", "--since", "10m", "--store", store)
+
+    said, found = ask(*asked), json.loads(ask(*asked, "--json"))
+
+    assert "before: [paid, shipped]: would have failed: shipped at " in said
+    assert "1 of its clauses were not judged: they are about our own steps" in said
+    assert "1 of 2 clauses held" in said
+    assert {clause["text"]: clause["verdict"] for clause in found["clauses"]} == {
+        "before: [paid, shipped]": "fail",
+        "once: paid": "pass",
+    }
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp\u2066\r"
+
+
+@pytest.mark.parametrize(
+    "command", [["investigate"], ["show"], ["compare"], ["show", "--json"], ["investigate", "--json"]]
+)
+def test_what_others_wrote_commands_no_terminal_and_begins_no_line(store: str, command: list[str]) -> None:
+    record = failed("placed paid", 50, "dd44" * 8, Reason.LOST)
+    forged = f"paid{HOSTILE}\n     +0 ms  shop  forged by a log line"
+    names = dict.fromkeys(("step", "status", "service", "dependency", "workflow", "id", forged, "error"), forged)
+    told = names | {"time": record.evidence[-1].at_ns + 1, "correlationId": record.run_id}
+    odd = from_fields("logs", told, Wanted(record.run_id, record.run_id, 0), 0, {})
+    assert odd is not None
+    broken = replace(record.clauses[0], text=f"a{HOSTILE}", said=f"b{HOSTILE}")
+    asyncio.run(
+        keep(store, [replace(record, evidence=(*record.evidence, odd), clauses=(broken,), message=f"m{HOSTILE}")])
+    )
+
+    done = CliRunner().invoke(app, [command[0], "dd44dd44", "--store", store, *command[1:]])
+
+    assert done.exit_code in (0, 1), done.output
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]", done.output)
+    assert not re.search("^ +.0 ms  shop  forged", done.output, re.MULTILINE)
+    if "--json" in command:
+        assert json.loads(done.stdout)  # the same texts, written with escapes

@@ -43,6 +43,7 @@ def test_a_false_green_ends_with_one_and_its_remedy(shop: SmallShop) -> None:
     assert "weak: 1 faults: 1 missed" in said
     assert "read back what order made" in said.replace("\n", " ")
     assert "1 writes at most" in plan
+    assert "1/1  order  drop: it never takes effect, or never comes  missed" in plan  # when its run was over
 
 
 def test_as_json_every_fault_is_there_with_its_end(shop: SmallShop) -> None:
@@ -56,6 +57,9 @@ def test_as_json_every_fault_is_there_with_its_end(shop: SmallShop) -> None:
     assert {"at": "order", "fault": "body", "does": "currency changed", "by_rule": True}.items() <= missed[-1].items()
     assert missed[-1]["remedy"].startswith('add `- body.currency == "EUR"` to ')
     assert len(proof["good_runs"]) == 2
+    assert proof["ends"]["missed"] == len(missed)
+    assert sum(proof["ends"].values()) == len(proof["trials"])
+    assert all((one["took_s"] > 0) is bool(one["run"]) for one in proof["trials"])
 
 
 def test_without_leave_nothing_is_written_beyond_the_good_runs(shop: SmallShop) -> None:

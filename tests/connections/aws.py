@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from synthmon.core.messages import Gap, Message
 from tests.connections.scenarios import Headers, Service
 from tests.servers.moto import Moto, started
 
@@ -18,6 +19,12 @@ REGION = "eu-west-1"
 KEY_ID, KEY = "AKIAPROBEPROBEPROBE0", "not-a-real-secret-key-of-anybody"
 KEYS = f'region: {REGION}, access_key: "env:PROBE_KEY_ID", secret_key: "env:PROBE_KEY"'
 """Part of an entry of `connections:`; `set_keys` sets what it refers to."""
+
+KEYWORDS: dict[str, Any] = {"region": REGION, "access_key": "env:PROBE_KEY_ID", "secret_key": "env:PROBE_KEY"}
+"""The same for who opens a link without settings."""
+
+Heard = asyncio.Queue[Message | Gap]
+"""What an ear tells, by `put_nowait`."""
 
 Read = Callable[[Mapping[str, Any]], tuple[Headers, bytes]]
 """What stands in a message of the service's queue."""
@@ -136,6 +143,13 @@ class Account:
         for message in got:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return got
+
+
+async def message_of(heard: Heard) -> Message:
+    """The next thing that is heard, which is a message."""
+    message = await asyncio.wait_for(heard.get(), 30)
+    assert isinstance(message, Message)
+    return message
 
 
 def attributes(headers: Headers) -> dict[str, Any]:

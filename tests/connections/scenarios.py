@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -48,6 +49,23 @@ class Bench:
     kill: Callable[[], Awaitable[None]]
     start: Callable[[], Awaitable[None]]
     carries_headers: bool = True
+
+
+class Server(Protocol):
+    """A broker's own `Bus`: the server, with a client of its own to speak to it."""
+
+    def serve(self, service: Service) -> AbstractAsyncContextManager[None]: ...
+
+    async def say(self, headers: Headers, body: bytes) -> None: ...
+
+    async def kill(self) -> None: ...
+
+    async def start(self) -> None: ...
+
+
+def bench_of(server: Server, connection: str, asked: str, answered: str) -> Bench:
+    """The bench of a server."""
+    return Bench(connection, asked, answered, server.serve, server.say, server.kill, server.start)
 
 
 def echo(headers: Headers, body: bytes) -> Sequence[Reply]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -28,19 +27,6 @@ def furnish(account: Account) -> None:
         BillingMode="PAY_PER_REQUEST",
     )
     tables.put_item(TableName="orders", Item={"id": {"S": "o-1"}, "amount": {"N": "12.5"}, "lines": {"N": "3"}})
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    made = Account(tmp_path_factory.mktemp("moto"), furnish)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def account(cloud: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
-    set_keys(monkeypatch)
-    return cloud.renew()
 
 
 PROBE = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,9 @@ import pytest
 
 from synthmon.connections.aws import own
 from synthmon.core.connections import ConnectionTrouble
-from synthmon.core.messages import Gap, Message, Publication
+from synthmon.core.messages import Publication
 from synthmon.core.outcomes import Outcome, Reason
-from tests.connections.aws import KEYS, REGION, Account, set_keys
+from tests.connections.aws import KEYS, KEYWORDS, REGION, Account, Heard, message_of, set_keys
 from tests.connections.opened import opened
 from tests.connections.running import faults, run_probe
 from tests.connections.scenarios import Bench, Headers, Scenarios, Service, echo
@@ -43,19 +42,6 @@ def furnish(account: Account) -> None:
     events.put_rule(Name="service", EventBusName="shop", EventPattern=json.dumps(pattern))
     target = {"Id": "1", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:service"}
     events.put_targets(Rule="service", EventBusName="shop", Targets=[target])
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    made = Account(tmp_path_factory.mktemp("moto"), furnish)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def account(cloud: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
-    set_keys(monkeypatch)
-    return cloud.renew()
 
 
 def say(account: Account, headers: Headers, body: bytes) -> None:
@@ -102,18 +88,8 @@ class TestEventBridge(Scenarios):
         assert (account.queues(), rules(account)) == (["service"], ["service"])
 
 
-Heard = asyncio.Queue[Message | Gap]
-
-
 def link_of(account: Account, **more: Any) -> AbstractAsyncContextManager[Any]:
-    keys = {"region": REGION, "access_key": "env:PROBE_KEY_ID", "secret_key": "env:PROBE_KEY", "wait": 0}
-    return opened("eventbridge", **{"eventbridge": account.url, **keys, **more})
-
-
-async def message_of(heard: Heard) -> Message:
-    message = await asyncio.wait_for(heard.get(), 30)
-    assert isinstance(message, Message)
-    return message
+    return opened("eventbridge", **{"eventbridge": account.url, **KEYWORDS, "wait": 0, **more})
 
 
 async def test_a_message_is_the_detail_and_what_is_around_it_are_headers(account: Account) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,15 +10,22 @@ from typing import Any
 
 import aiokafka as client
 import pytest
-import trustme
 from aiokafka.structs import BrokerMetadata
 
 from synthmon.core.connections import ConnectionTrouble
-from synthmon.core.messages import Gap, Message, Publication
+from synthmon.core.messages import Message, Publication
 from synthmon.core.outcomes import Outcome, Reason
+from tests.connections.brokers import (
+    SEND,
+    Heard,
+    assert_a_password_is_ours_alone,
+    assert_a_stranger_is_left_alone,
+    assert_let_in_by_name,
+    certified,
+)
 from tests.connections.opened import opened
 from tests.connections.running import faults, run_probe
-from tests.connections.scenarios import Bench, Headers, Scenarios, Service
+from tests.connections.scenarios import Bench, Headers, Scenarios, Service, bench_of
 from tests.servers.front import front
 from tests.servers.kafka import Kafka, free_port, kafka
 from tests.servers.kafka_login import login
@@ -96,15 +102,7 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
 class TestKafka(Scenarios):
     @pytest.fixture
     def bench(self, bus: Bus) -> Bench:
-        return Bench(
-            connection=f'kafka: "{bus.address}"',
-            asked="topic: orders.placed\nkey: order-1",
-            answered="topic: orders.accepted",
-            serve=bus.serve,
-            say=bus.say,
-            kill=bus.kill,
-            start=bus.start,
-        )
+        return bench_of(bus, f'kafka: "{bus.address}"', "topic: orders.placed\nkey: order-1", "topic: orders.accepted")
 
 
 SAY = """
@@ -119,29 +117,6 @@ steps:
 
 def settings_of(address: str, more: str = "") -> str:
     return f'connections:\n  bus: {{kafka: "{address}", writes: true{more}}}\n'
-
-
-class Heard:
-    """All that an ear tells."""
-
-    def __init__(self) -> None:
-        self.all: list[Message | Gap] = []
-        self._new = asyncio.Event()
-
-    def __call__(self, one: Message | Gap) -> None:
-        self.all.append(one)
-        self._new.set()
-
-    @property
-    def contents(self) -> list[bytes]:
-        return [one.content for one in self.all if isinstance(one, Message)]
-
-    async def until(self, *contents: bytes) -> None:
-        """Everything in `contents` has been heard."""
-        async with asyncio.timeout(30):
-            while set(contents) - set(self.contents):
-                self._new.clear()
-                await self._new.wait()
 
 
 async def test_every_record_after_arming_is_heard_while_somebody_writes_all_the_time(bus: Bus) -> None:
@@ -278,13 +253,7 @@ async def test_listening_leaves_nothing_and_makes_no_topic(bus: Bus, tmp_path: P
 
 
 async def test_an_address_outside_of_the_allow_list_is_never_connected_to(tmp_path: Path) -> None:
-    async with front(0) as stranger:
-        settings = settings_of(f"127.0.0.1:{stranger.port}", ', allow: ["kafka.example.com"]')
-
-        record = await run_probe(tmp_path, SAY, settings)
-
-    assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.EGRESS_BLOCKED), record.message
-    assert stranger.visitors == 0
+    await assert_a_stranger_is_left_alone(tmp_path, settings_of, "127.0.0.1:%s", SAY)
 
 
 async def test_a_stranger_that_a_cluster_calls_its_broker_is_not_connected_to(tmp_path: Path) -> None:
@@ -329,10 +298,7 @@ async def test_a_password_comes_from_a_reference_and_is_never_shown(
         monkeypatch.setenv("BUS_PASSWORD", "not-the-right-one")
         denied = await run_probe(tmp_path / "denied", SAY, settings)
 
-    assert record.outcome is Outcome.PASSED, record.message
-    assert "open-sesame-please" not in repr(record) + caplog.text
-    assert (denied.outcome, denied.reason) == (Outcome.UNKNOWN, Reason.CONNECTION), denied.message
-    assert "not-the-right-one" not in repr(denied) + caplog.text
+    assert_a_password_is_ours_alone(record, denied, caplog.text)
 
 
 async def test_a_login_that_a_broker_refuses_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,26 +313,15 @@ async def test_a_login_that_a_broker_refuses_is_told_as_such(tmp_path: Path, mon
 
 @pytest.mark.parametrize(("name", "passes"), [("localhost", True), ("kafka.example.com", False)])
 async def test_tls_is_with_the_name_of_the_broker(tmp_path: Path, name: str, passes: bool) -> None:
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    ca.issue_cert(name).configure_cert(context)
     inner = free_port()
     async with (
-        front(0, inner, tls=context) as door,
+        front(0, inner, tls=certified(tmp_path, name)) as door,
         kafka(tmp_path / "kafka", inner, TOPICS, advertised=f"localhost:{door.port}"),
     ):
         tls = f", tls: {{ca: {tmp_path / 'ca.pem'}}}"
         record = await run_probe(tmp_path, SAY, settings_of(f"tls://localhost:{door.port}", tls))
 
-    if passes:
-        assert record.outcome is Outcome.PASSED, record.message
-    else:
-        assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.CONNECTION), record.message
-        assert "certificate" in record.message
-
-
-SEND = "journey: a\nevery: 1m\nsteps:\n  - {id: ask, send: bus, %s, body: x, leaves: nothing}\n"
+    assert_let_in_by_name(record, passes)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 from nats.aio.msg import Msg
 
 from synthmon.core.outcomes import Outcome
+from tests.connections.brokers import SEND
 from tests.connections.running import faults, run_probe
-from tests.connections.scenarios import Bench, Headers, Scenarios, Service, echo
+from tests.connections.scenarios import Bench, Headers, Scenarios, Service, bench_of, echo
 from tests.servers.nats import Nats, nats
 
 
@@ -81,15 +82,7 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
 class TestNats(Scenarios):
     @pytest.fixture
     def bench(self, bus: Bus) -> Bench:
-        return Bench(
-            connection=f'nats: "{bus.url}"',
-            asked="subject: orders.placed",
-            answered="subject: orders.accepted",
-            serve=bus.serve,
-            say=bus.say,
-            kill=bus.kill,
-            start=bus.start,
-        )
+        return bench_of(bus, f'nats: "{bus.url}"', "subject: orders.placed", "subject: orders.accepted")
 
 
 class TestJetStream(Scenarios):
@@ -97,14 +90,11 @@ class TestJetStream(Scenarios):
     async def bench(self, bus: Bus) -> Bench:
         async with await client.connect(bus.url) as speaker:
             await speaker.jetstream().add_stream(name="ORDERS", subjects=["orders.>"])
-        return Bench(
-            connection=f'nats: "{bus.url}"',
-            asked="subject: orders.placed\nstream: ORDERS",
-            answered="subject: orders.accepted\nstream: ORDERS",
-            serve=bus.serve,
-            say=bus.say,
-            kill=bus.kill,
-            start=bus.start,
+        return bench_of(
+            bus,
+            f'nats: "{bus.url}"',
+            "subject: orders.placed\nstream: ORDERS",
+            "subject: orders.accepted\nstream: ORDERS",
         )
 
     async def test_the_consumer_is_gone_after_the_run(self, bench: Bench, bus: Bus, tmp_path: Path) -> None:
@@ -138,9 +128,6 @@ steps:
     assert record.outcome is Outcome.PASSED, record.message
     assert denied.outcome is Outcome.UNKNOWN, denied.message
     assert "not-the-right-one" not in repr(denied)
-
-
-SEND = "journey: a\nevery: 1m\nsteps:\n  - {id: ask, send: bus, %s, body: x, leaves: nothing}\n"
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from redis import asyncio as client
 
-from synthmon.core.messages import Gap, Message, Publication
+from synthmon.core.messages import Publication
 from synthmon.core.outcomes import Outcome, Reason
+from tests.connections.brokers import (
+    SEND,
+    Heard,
+    assert_a_password_is_ours_alone,
+    assert_a_stranger_is_left_alone,
+    assert_let_in_by_name,
+    certified,
+)
 from tests.connections.opened import opened
 from tests.connections.running import faults, run_probe
 from tests.connections.scenarios import Bench, Headers, Scenarios, Service
@@ -138,26 +144,6 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
     await made.start()
     yield made
     await made.kill()
-
-
-class Heard:
-    """All that an ear tells."""
-
-    def __init__(self) -> None:
-        self.all: list[Message | Gap] = []
-        self._new = asyncio.Event()
-
-    def __call__(self, one: Message | Gap) -> None:
-        self.all.append(one)
-        self._new.set()
-
-    async def messages(self, count: int) -> list[Message]:
-        """The first so many."""
-        async with asyncio.timeout(30):
-            while len(found := [one for one in self.all if isinstance(one, Message)]) < count:
-                self._new.clear()
-                await self._new.wait()
-        return found
 
 
 async def test_what_was_written_to_a_stream_while_we_were_away_is_heard(bus: Bus) -> None:
@@ -330,13 +316,7 @@ async def test_another_node_of_a_cluster_is_named_and_not_followed(bus: Bus, tmp
 
 
 async def test_an_address_outside_of_the_allow_list_is_never_connected_to(tmp_path: Path) -> None:
-    async with front(0) as stranger:
-        settings = settings_of(f"redis://127.0.0.1:{stranger.port}", ', allow: ["redis.example.com"]')
-
-        record = await run_probe(tmp_path, SAY, settings)
-
-    assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.EGRESS_BLOCKED), record.message
-    assert stranger.visitors == 0
+    await assert_a_stranger_is_left_alone(tmp_path, settings_of, "redis://127.0.0.1:%s", SAY)
 
 
 async def test_a_password_comes_from_a_reference_and_is_never_shown(
@@ -351,31 +331,17 @@ async def test_a_password_comes_from_a_reference_and_is_never_shown(
         monkeypatch.setenv("BUS_PASSWORD", "not-the-right-one")
         denied = await run_probe(tmp_path / "denied", SAY, settings)
 
-    assert record.outcome is Outcome.PASSED, record.message
-    assert "open-sesame-please" not in repr(record) + caplog.text
-    assert (denied.outcome, denied.reason) == (Outcome.UNKNOWN, Reason.CONNECTION), denied.message
-    assert "not-the-right-one" not in repr(denied) + caplog.text
+    assert_a_password_is_ours_alone(record, denied, caplog.text)
 
 
 @pytest.mark.parametrize(("name", "passes"), [("localhost", True), ("redis.example.com", False)])
 async def test_tls_is_with_the_name_of_the_server(bus: Bus, tmp_path: Path, name: str, passes: bool) -> None:
     assert bus.server is not None
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    ca.issue_cert(name).configure_cert(context)
-    async with front(0, bus.server.port, tls=context) as door:
+    async with front(0, bus.server.port, tls=certified(tmp_path, name)) as door:
         tls = f", tls: {{ca: {tmp_path / 'ca.pem'}}}"
         record = await run_probe(tmp_path, SAY, settings_of(f"rediss://localhost:{door.port}/0", tls))
 
-    if passes:
-        assert record.outcome is Outcome.PASSED, record.message
-    else:
-        assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.CONNECTION), record.message
-        assert "certificate" in record.message
-
-
-SEND = "journey: a\nevery: 1m\nsteps:\n  - {id: ask, send: bus, %s, body: x, leaves: nothing}\n"
+    assert_let_in_by_name(record, passes)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,10 @@ import pytest
 
 from synthmon.connections.aws import own
 from synthmon.core.connections import ConnectionTrouble
-from synthmon.core.messages import Gap, Message, Publication
+from synthmon.core.messages import Publication
 from synthmon.core.outcomes import Outcome, Reason
-from tests.connections.aws import KEYS, REGION, Account, attributes, sent_headers, set_keys
+from tests.connections.aws import KEYS, KEYWORDS, REGION, Account, Heard, attributes, message_of, sent_headers, set_keys
+from tests.connections.brokers import SEND
 from tests.connections.opened import opened
 from tests.connections.running import faults, run_probe
 from tests.connections.scenarios import Bench, Headers, Scenarios, Service, echo
@@ -47,19 +47,6 @@ def subscribe(account: Account, topic: str, queue: str) -> None:
         Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
         Attributes={"RawMessageDelivery": "true"},
     )
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    made = Account(tmp_path_factory.mktemp("moto"), furnish)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def account(cloud: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
-    set_keys(monkeypatch)
-    return cloud.renew()
 
 
 def say(account: Account, headers: Headers, body: bytes) -> None:
@@ -110,17 +97,7 @@ class TestSns(Scenarios):
 
 
 def link_of(account: Account, **more: Any) -> AbstractAsyncContextManager[Any]:
-    keys = {"region": REGION, "access_key": "env:PROBE_KEY_ID", "secret_key": "env:PROBE_KEY", "wait": 0}
-    return opened("sns", **{"sns": account.url, **keys, **more})
-
-
-Heard = asyncio.Queue[Message | Gap]
-
-
-async def message_of(heard: Heard) -> Message:
-    message = await asyncio.wait_for(heard.get(), 30)
-    assert isinstance(message, Message)
-    return message
+    return opened("sns", **{"sns": account.url, **KEYWORDS, "wait": 0, **more})
 
 
 async def test_a_message_with_more_attributes_than_a_queue_takes_is_heard(account: Account) -> None:
@@ -303,7 +280,6 @@ async def test_an_address_outside_of_the_allow_list_is_never_connected_to(
         assert stranger.visitors == queues.visitors == 0
 
 
-SEND = "journey: a\nevery: 1m\nsteps:\n  - {id: ask, send: bus, %s, body: x, leaves: nothing}\n"
 GOOD = 'sns: "https://sns.eu-west-1.amazonaws.com", access_key: "env:A", secret_key: "env:B", writes: true'
 
 

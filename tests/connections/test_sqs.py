@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from synthmon.connections.aws.attributes import trace_header
-from synthmon.connections.aws.keys import endpoint_of, queues_of
+from synthmon.connections.aws.endpoints import endpoint_of, queues_of
 from synthmon.core.connections import ConnectionTrouble
 from synthmon.core.messages import Gap, Message, Publication
 from synthmon.core.outcomes import Outcome, Reason
-from tests.connections.aws import KEY, KEYS, REGION, Account, attributes, lead_astray, sent_headers, set_keys
+from tests.connections.aws import KEY, KEYS, KEYWORDS, REGION, Account, attributes, lead_astray, sent_headers, set_keys
+from tests.connections.brokers import SEND, assert_let_in_by_name, certified
 from tests.connections.opened import opened
 from tests.connections.running import faults, run_probe
 from tests.connections.scenarios import Bench, Headers, Scenarios, Service
@@ -43,19 +42,6 @@ def furnish(account: Account) -> None:
         fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
         tags = {"synthmon": "own"} if "accepted" in name else {}
         sqs.create_queue(QueueName=name, Attributes=fifo, tags=tags)
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    made = Account(tmp_path_factory.mktemp("moto"), furnish)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def account(cloud: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
-    set_keys(monkeypatch)
-    return cloud.renew()
 
 
 def say(account: Account, suffix: str, headers: Headers, body: bytes) -> None:
@@ -91,9 +77,6 @@ class TestSqs(Scenarios):
     @pytest.fixture
     def bench(self, account: Account) -> Bench:
         return bench_of(account)
-
-
-KEYWORDS: dict[str, Any] = {"region": REGION, "access_key": "env:PROBE_KEY_ID", "secret_key": "env:PROBE_KEY"}
 
 
 def link_of(account: Account, **more: Any) -> AbstractAsyncContextManager[Any]:
@@ -311,19 +294,11 @@ async def test_only_addresses_that_the_guard_answered_are_dialled(monkeypatch: p
 @pytest.mark.parametrize(("name", "passes"), [("localhost", True), ("elsewhere.example.com", False)])
 async def test_tls_is_with_the_host_of_the_address(account: Account, tmp_path: Path, name: str, passes: bool) -> None:
     assert account.server is not None
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    ca.issue_cert(name).configure_cert(context)
-    async with front(0, account.server.port, tls=context) as door:
+    async with front(0, account.server.port, tls=certified(tmp_path, name)) as door:
         tls = f", tls: {{ca: {tmp_path / 'ca.pem'}}}, networks: [127.0.0.0/8]"
         record = await run_probe(tmp_path, SAY, settings_of(f"https://localhost:{door.port}", tls))
 
-    if passes:
-        assert record.outcome is Outcome.PASSED, record.message
-    else:
-        assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.CONNECTION), record.message
-        assert "certificate" in record.message
+    assert_let_in_by_name(record, passes)
 
 
 async def test_keys_come_from_references_and_nowhere_else_and_are_never_shown(
@@ -377,7 +352,6 @@ async def test_what_aws_repeats_of_a_request_that_it_refuses_is_not_shown(
     assert "token-of-nobody" not in repr(record)
 
 
-SEND = "journey: a\nevery: 1m\nsteps:\n  - {id: ask, send: bus, %s, body: x, leaves: nothing}\n"
 HEAR = "journey: a\nevery: 1m\nsteps:\n  - {id: ask, receive: bus, %s, expect: [count == 1]}\n"
 GOOD = 'sqs: "https://sqs.eu-west-1.amazonaws.com", access_key: "env:A", secret_key: "env:B"'
 

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations, permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from synthmon.core.clocks import OURS, Clocks, Order, clock_of, closed, edges, learn
+from synthmon.core.clocks import (
+    FAR_NS,
+    MOST_CLOCKS,
+    OURS,
+    Clocks,
+    Order,
+    Orders,
+    clock_of,
+    closed,
+    edges,
+    learn,
+    tightened,
+)
 from synthmon.core.evidence import Evidence
 from synthmon.core.offsets import FEWEST_RUNS, RUNS, Offsets
 from synthmon.core.run import Record
@@ -104,6 +120,74 @@ def test_the_least_of_the_last_runs_is_what_a_look_at_all_of_them_would_tell() -
         values.append(chance.randrange(100, 1_000_000))
         offsets.learn({("x", "y"): values[-1]})
         assert offsets.clocks.apart["x", "y"] == min(values[-RUNS:])
+
+
+class Anew(Offsets):
+    """Closes all bounds again after every run that moved one."""
+
+    def _moves(self, moved: Mapping[tuple[str, str], int | None]) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("seed", "names"), [(1, 3), (2, 3), (3, 5), (4, 22)])
+def test_bounds_that_follow_what_moved_are_those_that_a_look_at_all_of_them_would_tell(seed: int, names: int) -> None:
+    chance, offsets, naive = random.Random(seed), Offsets(), Anew()
+    clocks = [OURS, *(f"x{number}" for number in range(names))]
+    ahead = {name: chance.randrange(-1_000, 1_000) for name in clocks}
+
+    for number in range(2 * RUNS if names < MOST_CLOCKS else 30):
+        if number % 150 == 149:
+            ahead[chance.choice(clocks)] += chance.choice((50, 5_000))  # somebody set it
+        run = {}
+        for a, b in permutations(clocks, 2):
+            if chance.random() < 0.2:
+                continue
+            run[a, b] = ahead[b] - ahead[a] + chance.randrange(10 if OURS in (a, b) else 200, 2_000)
+        offsets.learn(run)
+        naive.learn(run)
+        assert offsets.clocks == naive.clocks
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abcde"), st.sampled_from("abcde")).filter(lambda pair: pair[0] != pair[1]),
+        st.integers(0, 40),
+    ),
+    st.permutations("abcde"),
+    st.integers(-30, 40),
+)
+def test_one_bound_that_became_less_closes_to_what_all_of_them_close_to(
+    direct: dict[tuple[str, str], int], names: list[str], bound: int
+) -> None:
+    pair = names[0], names[1]
+    known = closed(direct)
+
+    if bound < known.get(pair, FAR_NS):
+        tightened(known, pair, bound)
+
+    told = closed({**direct, pair: min(bound, direct.get(pair, FAR_NS))})
+    clash = any((name, name) in told for name in "abcde")
+    assert any((name, name) in known for name in "abcde") is clash
+    assert clash or known == told
+
+
+def test_what_is_told_of_many_records_at_once_is_what_is_told_of_each_two() -> None:
+    chance = random.Random(8)
+    for _ in range(60):
+        clocks = Clocks({("x", "y"): chance.randrange(9), ("y", "x"): chance.randrange(9)}, skew_ns=chance.randrange(5))
+        records = [
+            Evidence("logs", "e", chance.randrange(20), clock=chance.choice("xyz"), seq=chance.randrange(2), id=str(n))
+            for n in range(8)
+        ]
+        records[3:6] = [replace(one, causes=(str(chance.randrange(8)),)) for one in records[3:6]]
+
+        naive = {
+            (i, j) if order is Order.BEFORE else (j, i)
+            for i, j in combinations(range(8), 2)
+            if (order := clocks.order(records[i], records[j])) is not Order.UNKNOWN
+        }
+
+        assert set(Orders(clocks).told(records)) == naive
 
 
 def test_too_little_was_learnt_of_a_new_clock_to_do_without_an_assumption() -> None:

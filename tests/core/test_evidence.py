@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from synthmon.core.evidence import KEY_SLACK_NS, Wanted, fields_of, flat, from_fields, instant_ns
+from synthmon.core.evidence import KEY_SLACK_NS, Wanted
+from synthmon.core.fields import fields_of, flat, from_fields, instant_ns
 from synthmon.core.secrets import seal
 
 AT = 1_800_000_000_000_000_000
@@ -74,3 +75,46 @@ def test_the_name_of_a_field_cannot_forge_a_secret() -> None:
 @pytest.mark.parametrize("text", ["1e300", "-5", "0", "9223372036854775808", "inf"])
 def test_a_number_that_no_clock_shows_is_no_instant(text: str) -> None:
     assert instant_ns(text) == 0
+
+
+OF_ANY_TIME = Wanted("ab" * 16, "syn-abababababababab", 0, keys=("tea@example.com",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "step", "matched_by"),
+    [
+        ({"correlationId": "ab" * 16, "step": "posted", "time": "2026-01-01T00:00:00Z"}, "posted", "correlationId"),
+        ({"a": {"b": "x syn-abababababababab"}, "event": "e", "ts": 1767225600}, "e", "a.b"),
+        ({"to": "tea@example.com", "message": "mailed", "@timestamp": 1767225600123}, "mailed", "to (key)"),
+    ],
+)
+def test_a_log_line_of_any_common_shape_is_understood(fields: dict[str, object], step: str, matched_by: str) -> None:
+    record = from_fields("logs", fields, OF_ANY_TIME, 1, {})
+
+    assert record is not None
+    assert (record.step, record.matched_by) == (step, matched_by)
+    assert record.at_ns // 10**9 == 1767225600
+
+
+def test_a_line_of_another_run_or_without_a_time_is_no_evidence() -> None:
+    assert from_fields("logs", {"correlationId": "cd" * 16, "time": 1767225600}, OF_ANY_TIME, 1, {}) is None
+    assert from_fields("logs", {"correlationId": "ab" * 16}, OF_ANY_TIME, 1, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("2026-01-01T00:00:00.123456789Z", 1767225600_123456789),
+        ("2026-01-01T01:00:00+01:00", 1767225600_000000000),
+        ("2026-01-01 00:00:00", 1767225600_000000000),
+        ("1767225600", 1767225600_000000000),
+        ("1767225600.5", 1767225600_500000000),
+        ("1767225600123", 1767225600_123000000),
+        ("1767225600123456", 1767225600_123456000),
+        ("1767225600123456789", 1767225600_123456789),
+        ("yesterday", 0),
+        ("", 0),
+    ],
+)
+def test_instants_in_every_common_form(text: str, ns: int) -> None:
+    assert instant_ns(text) == ns

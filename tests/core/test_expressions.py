@@ -154,7 +154,7 @@ def test_a_bomb_of_nested_loops_ends_instead_of_running_on() -> None:
     ],
 )
 def test_the_operands_of_a_check_are_what_is_worth_showing(text: str, shown: list[str]) -> None:
-    assert operands(text) == shown
+    assert list(operands(text)) == shown
 
 
 def test_references_are_found_outside_of_strings_only() -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from synthmon.core.clocks import TRUSTED
 from synthmon.core.finding.investigation import Investigation, investigate
 from synthmon.core.finding.peers import Peers, clocks_of, peers, rank
-from synthmon.core.outcomes import Outcome
-from synthmon.core.run import ClauseRecord, Record
+from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.run import ClauseRecord, Record, StepRecord
 from tests.core.told import at, run_of, told
 
 GOOD = tuple(told("placed paid booked shipped mailed", run_id=f"{n:032x}") for n in range(30))
@@ -39,8 +39,72 @@ def test_a_duplicate_is_the_first_that_is_doubled() -> None:
     run = replace(run, evidence=tuple(replace(e, **doubled) if n in (3, 5) else e for n, e in enumerate(run.evidence)))
 
     assert looked_into(run, [run, run]).verdict == (
-        "booked (shop) happened 2 times: what it follows from was sent or delivered more than once. "
+        "booked (shop) happened 2 times, and paid (shop) before it once: "
+        "what passes between them was sent or delivered more than once. "
         "It is so in none of 30 good runs, and in 2 of 2 failing ones (suspect 1)."
+    )
+
+
+def test_a_retry_that_most_systems_live_with_is_not_what_a_lost_event_is_blamed_on() -> None:
+    run = told("placed paid", FAILED, "f" * 32, placed={"attempt": 2})
+    run = replace(run, reason=Reason.LOST, message="booked did not happen")
+
+    found = looked_into(run, [run, told("placed paid", FAILED)])
+
+    assert found.comparison.differences[0].turn == "retry", "it came first"
+    assert found.verdict.startswith("booked (shop) did not happen, nor 2 more that come after it")
+    assert found.next[-1] == "synthmon guardrail ffffffffffff --suspect 'missing(booked)'"
+
+
+def test_what_a_broken_clause_waited_for_is_known_from_good_runs() -> None:
+    clause = ClauseRecord("happens: shipped", "x.yaml:1", "pass", "", (GOOD[0].evidence[3].happening,))
+    good = [replace(run, clauses=(clause,)) for run in GOOD]
+    run = told("placed paid booked mailed extra", FAILED, placed={"status": "error"})
+    run = replace(run, clauses=(replace(clause, verdict="fail", decided_by=()),))
+
+    assert looked_into(run, good=good).verdict.startswith("shipped (shop) did not happen")
+
+
+def test_what_was_sent_twice_is_named_before_what_came_of_it() -> None:
+    spans = [("paid", {}), ("send paid", {"kind": "producer"}), ("booked", {"kind": "consumer"})]
+    good = run_of(*(at(name, 10 * n, id=f"{name}{n}", attrs=attrs) for n, (name, attrs) in enumerate(spans)))
+    twice = [at(name, 10 * n, id=f"{name}{n}", attrs=attrs) for n, (name, attrs) in enumerate([*spans, *spans[1:]])]
+    once = ClauseRecord("once: booked", "x.yaml:1", "fail", "twice", (twice[2].happening, twice[4].happening))
+    run = replace(run_of(*twice, outcome=FAILED), reason=Reason.DUPLICATE, clauses=(once,))
+
+    assert looked_into(run, good=[good] * 10).verdict == (
+        "send paid (shop) happened 2 times, and paid (shop) before it once: the same was sent more than once. "
+        "It is so in none of 10 good runs."
+    )
+
+
+def test_whether_nothing_was_sent_or_nobody_took_it_is_told_where_spans_tell() -> None:
+    spans = [("paid", {}), ("send paid", {"kind": "producer"}), ("booked", {"kind": "consumer"})]
+    good = run_of(*(at(name, 10 * n, id=name, attrs=attrs) for n, (name, attrs) in enumerate(spans)))
+    never_sent = run_of(good.evidence[0], outcome=FAILED)
+    not_taken = run_of(*good.evidence[:2], outcome=FAILED)
+
+    first, second = (looked_into(run, good=[good] * 10).verdict for run in (never_sent, not_taken))
+
+    assert "the chain ends behind paid (shop), which did its work and sent nothing. It" in first
+    told = (
+        "the chain ends behind send paid (shop): what it sent was not delivered, not taken, or went on without the id"
+    )
+    assert told in second
+
+
+def test_a_run_that_only_our_own_steps_tell_of_says_what_it_lacks_and_how_to_look_for_more() -> None:
+    steps = (StepRecord("order", "http", "", Outcome.PASSED), StepRecord("booked", "http", "", FAILED))
+    run = replace(
+        run_of(outcome=FAILED, run_id="f" * 32), reason=Reason.LOST, steps=steps, message="booked: body.count is 0"
+    )
+
+    found = looked_into(run)
+
+    assert found.verdict == "Only our own steps tell of this run: booked: body.count is 0."
+    assert found.next == (
+        f"synthmon investigate {'f' * 32} --since 2026-01-01T11:59:55",
+        "synthmon show ffffffffffff",
     )
 
 
@@ -83,7 +147,14 @@ def test_where_events_are_as_ever_the_message_of_the_run_is_the_verdict() -> Non
 def test_an_error_that_good_runs_do_not_have_is_named() -> None:
     run = told("placed paid booked shipped mailed", FAILED, paid={"status": "error"})
 
-    assert looked_into(run).verdict == "paid ended as error. It is so in none of 30 good runs."
+    assert looked_into(run).verdict == "paid (shop) ended as error. It is so in none of 30 good runs."
+
+
+def test_that_somebody_says_he_failed_beats_what_it_led_to() -> None:
+    run = told("placed call paid call booked shipped mailed", FAILED, call={"status": "error"})
+    good = [told("placed call paid booked shipped mailed")] * 10
+
+    assert looked_into(run, good=good).verdict.startswith("call (shop) ended as error.")
 
 
 def test_without_good_runs_that_is_said() -> None:

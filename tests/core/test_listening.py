@@ -12,8 +12,9 @@ import pytest
 from synthmon.core.acts import Arm, Cancel, Do
 from synthmon.core.door import Trouble
 from synthmon.core.expressions import Compiler
+from synthmon.core.inbound import MOST_REFUSED
 from synthmon.core.listen import MOST_MESSAGES
-from synthmon.core.messages import Gap, Message
+from synthmon.core.messages import Declined, Gap, Message
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
 from synthmon.core.templates import compile_template
@@ -70,6 +71,62 @@ def test_a_message_of_another_run_is_not_counted() -> None:
 
     assert (record.outcome, record.reason, record.step) == (Outcome.FAILED, Reason.LOST, "receipt")
     assert "nothing came within 5s" in record.message
+    assert record.message.endswith("; 1 message came, none of this run")
+
+
+def test_messages_for_which_where_does_not_hold_are_counted_and_told() -> None:
+    receipt = hears(
+        "receipt", "events", expect=("count == 2",), where="message.json.order == order.id", knows=("order.id",)
+    )
+    theirs = [message(body(order="o-2"), at_s=0.005 + i, run="") for i in range(3)]  # the first before the id is known
+
+    _, none = run(order_then(receipt, id="body.id"), *theirs)
+    _, one = run(order_then(receipt, id="body.id"), *theirs, message(body(order="o-1"), at_s=0.6, run=""))
+
+    assert none.message.endswith("; 3 messages came for which `where` does not hold")
+    assert "(1 came)" in one.message
+    assert one.message.endswith("; 3 more messages came for which `where` does not hold")
+
+
+def test_calls_that_were_refused_meanwhile_are_named_with_why_and_when() -> None:
+    unsigned, wrong = Declined(Reason.NONE, "unsigned (bad signature)"), Declined(Reason.NONE, "PUT instead of POST")
+    calls = [(1.2, unsigned), (3.4, wrong), *((1.5 + i / 10, unsigned) for i in range(5))]
+
+    _, one = run(order_then(hears("told", "hook", addressed=True)), calls[0])
+    _, many = run(order_then(hears("told", "hook", addressed=True)), *calls)
+
+    assert (one.outcome, one.reason) == (Outcome.FAILED, Reason.LOST)
+    assert one.message.endswith("; 1 call was refused: unsigned (bad signature) at +1.2s")
+    told = "7 calls were refused: unsigned (bad signature) 6 times from +1.2s to +1.9s, PUT instead of POST at +3.4s"
+    assert many.message.endswith(told)
+
+
+def test_stale_calls_are_told_together_however_old_each_was_and_a_hundred_may_be_more() -> None:
+    stale = [Declined(Reason.NONE, f"unsigned (stale: {age}s old)") for age in range(301, 301 + MOST_REFUSED)]
+
+    _, record = run(
+        order_then(hears("told", "hook", addressed=True)), *((0.1 + i / 100, s) for i, s in enumerate(stale))
+    )
+
+    told = "100 calls or more were refused: unsigned (stale: 301s old) 100 times from +0.1s to +1.1s"
+    assert record.message.endswith(told)
+
+
+def test_a_refused_call_is_no_gap_and_does_not_hurt_one_that_is_taken() -> None:
+    _, record = run(
+        order_then(hears("told", "hook", addressed=True)), (0.3, Declined(Reason.NONE, "unsigned")), message(at_s=0.9)
+    )
+
+    assert record.outcome is Outcome.PASSED, record.message
+
+
+def test_what_was_refused_is_told_when_the_deadline_ends_the_step_too() -> None:
+    probe = replace(order_then(hears("told", "hook", addressed=True, within=50.0)), deadline_s=3.0)
+
+    _, record = run(probe, (0.5, Declined(Reason.NONE, "larger than 1 MiB")))
+
+    assert record.reason is Reason.DEADLINE
+    assert record.message.endswith("; 1 call was refused: larger than 1 MiB at +0.5s")
 
 
 def test_where_decides_whose_message_it_is_once_the_value_it_reads_is_saved() -> None:

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from synthmon.core.signatures import Stamp, is_signed, read_key, read_stamp, sign
+from synthmon.core.signatures import Stamp, flaw, is_signed, read_key, read_stamp, sign
 
 KEY = b"0123456789abcdef01234567"
 BODY = b'{"state": "closed"}'
@@ -96,6 +96,22 @@ def test_a_signature_of_anything_else_is_not(change, why):
 )
 def test_a_stamp_that_is_odd_or_out_of_date_is_none(change):
     assert read_stamp(headers() | change, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, ""),
+        ({"webhook-id": "", "webhook-signature": ""}, "without webhook-id, webhook-signature"),
+        ({"webhook-id": "two words"}, "its webhook-id is not 1 to 256 visible characters"),
+        ({"webhook-timestamp": "soon"}, "its webhook-timestamp is no Unix time in seconds"),
+        ({"webhook-timestamp": str(NOW - 301)}, "stale: its webhook-timestamp is 301s old, by our clock"),
+        ({"webhook-timestamp": str(NOW + 301)}, "stale: its webhook-timestamp is 301s ahead, by our clock"),
+        ({"webhook-signature": "v2,AAAA"}, "its webhook-signature holds no v1 signature"),
+    ],
+)
+def test_the_flaw_of_a_stamp_is_named_and_nothing_of_it_repeated(change, why):
+    assert flaw(headers() | change, NOW) == why
 
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from synthmon.core.clocks import Clocks
+from synthmon.core.clocks import Clocks, Order
 from synthmon.core.finding.happened import happened
-from synthmon.core.finding.predicates import Form, Predicate, holding, parse, usual
+from synthmon.core.finding.predicates import Form, Predicate, Sequenced, holding, parse, usual
 from synthmon.core.finding.suspects import suspects
 from tests.bench.suspicion import trial
 from tests.core.told import at, run_of, told
@@ -81,6 +83,37 @@ def test_an_order_that_the_clocks_cannot_tell_is_no_predicate() -> None:
 
     assert not list(holding(run, usual([run]), Clocks(skew_ns=5_000_000)))
     assert [p.text for p in holding(run, usual([run]), Clocks(skew_ns=1_000_000))] == ["a<b"]
+
+
+def observed(predicate: Predicate, run: Sequenced, clocks: Clocks) -> bool:
+    """Whether a run could tell at all, by a look at it alone."""
+    if predicate.form is Form.MISSING:
+        return True
+    found = [run[name].first for name in predicate.names if name in run]
+    if len(found) < len(predicate.names):
+        return False
+    return predicate.form is not Form.BEFORE or clocks.order(found[0], found[1]) is not Order.UNKNOWN
+
+
+def test_increase_counts_the_runs_that_could_tell() -> None:
+    chance = random.Random(4)
+    clocks = Clocks(skew_ns=12_000_000)
+
+    def a_run() -> Sequenced:
+        names = chance.sample("abcdef", chance.randrange(3, 7))
+        records = [at(name, chance.randrange(60), clock=chance.choice(("one", "two"))) for name in names]
+        records += [at(names[0], 70, id="again")] * chance.randrange(2)
+        return happened(run_of(*records))
+
+    good, bad = [a_run() for _ in range(30)], [a_run() for _ in range(12)]
+
+    found = suspects(good, bad, clocks)
+
+    assert {one.predicate.form for one in found} >= {Form.BEFORE, Form.DUPLICATE, Form.MISSING}
+    for one in found:
+        bad_seen, good_seen = (sum(observed(one.predicate, run, clocks) for run in runs) for runs in (bad, good))
+        failing = one.bad_with / (one.bad_with + one.good_with)
+        assert one.increase == failing - bad_seen / (bad_seen + good_seen)
 
 
 def test_no_failing_runs_name_nobody() -> None:

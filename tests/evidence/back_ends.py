@@ -144,7 +144,7 @@ async def looking(word: str, url: str, run: Wanted, keys: Mapping[str, Any] | No
     async with Doors({source.system.name: source.system}) as doors:
         door = doors.open(run.run_id, "order-ships", Vault({}))
         ear: OpenEar = await gatherer.watch(source, run, door, "order-ships", heard)
-        heard.where = ear.where
+        heard.ear = ear
         try:
             yield heard
         finally:

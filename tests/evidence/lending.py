@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from synthmon.core.connections import Counts
-from synthmon.core.door import HttpAnswer, Rows, Trouble
+from synthmon.core.door import HttpAnswer, OpenEar, Rows, Trouble
 from synthmon.core.evidence import Blind, Evidence, Report, Wanted, Watermark
 from synthmon.core.inbound import Telemetry
 from synthmon.core.outcomes import Reason
-from synthmon.core.sources import Source, SourceKind
+from synthmon.core.sources import Source, SourceKind, Widens
 from synthmon.core.timing import Timing
 from synthmon.web.collector import Collector
 
@@ -70,7 +70,17 @@ class Heard:
 
     reports: list[Report] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    where: str = ""
+    ear: OpenEar | None = None
+
+    @property
+    def where(self) -> str:
+        assert self.ear is not None
+        return self.ear.where
+
+    def widen(self, *keys: str) -> None:
+        """As when a step saves ids."""
+        assert isinstance(self.ear, Widens)
+        self.ear.widen(keys)
 
     def __call__(self, report: Report) -> None:
         self.reports.append(report)
@@ -128,7 +138,7 @@ async def watching(kind: SourceKind, source: Source, run: Wanted, means: Lent | 
     """What the source tells as long as the block lasts."""
     heard = Heard()
     ear = await kind.watch(source, run, means or Lent(), heard)
-    heard.where = ear.where
+    heard.ear = ear
     try:
         yield heard
     finally:

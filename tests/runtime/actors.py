@@ -20,8 +20,9 @@ from synthmon.identities.pools import MemoryLeases
 from synthmon.language.settings import Settings
 from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.instants import Clock
+from synthmon.runtime.lent import Lent
 from synthmon.runtime.people import People
-from synthmon.runtime.runner import Lent, Runner
+from synthmon.runtime.runner import Runner
 from synthmon.runtime.sessions import Sessions
 from synthmon.store.journal_memory import MemoryJournal
 from synthmon.store.memory import MemoryHistory

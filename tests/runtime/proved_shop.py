@@ -79,6 +79,12 @@ class SmallShop:
     def writes(self, method: str) -> list[str]:
         return [path for how, path in self.log if how == method]
 
+    def until_taken(self, orders: int) -> None:
+        """Waits for so many orders."""
+        until_s = time.monotonic() + 60
+        while self.ever < orders and time.monotonic() < until_s:
+            time.sleep(0.02)
+
     def load(self, text: str, settings: str = SETTINGS) -> Loaded:
         here = settings.replace("BASE", self.url).replace("FOLDER", str(self.folder))
         (self.folder / "synthmon.yaml").write_text(here)

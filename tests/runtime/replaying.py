@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthmon.core.replaying import Plan, Wish
 from synthmon.core.run import Record
 from synthmon.language.load import Loaded, load
 from synthmon.runtime.house import open_house
 from synthmon.runtime.once import run_once
 from synthmon.runtime.replay import replay
-from synthmon.runtime.replay_plan import Plan, Wish, prepare
+from synthmon.runtime.replay_plan import prepare
 from tests.acceptance.things import Things
 
 JOURNEY = """

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -206,3 +209,167 @@ def test_all_have_told_when_each_has_told_until_the_end_or_is_given_up() -> None
     assert found.whole.is_set()
     assert found.notes() == ("dead holds 3 by now",)
     assert found.records == {}
+
+
+SECRETS = {
+    "API_TOKEN": 'Zq7w+open/sesame %20&<"é',
+    "ADA_PASSWORD": "correct horse battery",
+    "LOGS_TOKEN": "logs-t0ken-canary",
+}
+HELD = """
+secrets: {api: env:API_TOKEN}
+systems:
+  shop: {base: "http://127.0.0.1:1", networks: [127.0.0.0/8]}
+identities:
+  staff: {accounts: accounts.yaml}
+"""
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_secret_of_ours_that_somebody_wrote_down_is_masked_wherever_it_stands(tmp_path: Path) -> None:
+    token, password, logs_token = SECRETS.values()
+    logs = logs_in(
+        tmp_path,
+        line(token, 5, reference="ORD-1", status=password, workflow=token, dependency=password, eventId=token),
+        line("paid", 4, reference="ORD-1", service=password, message=f"sent {quote(token)}", **{password: "x"}),
+        line("mailed", 3, reference="ORD-1", note=base64.b64encode(token.encode()).decode(), causes=[password]),
+    )
+    said = json.dumps({"message": f"wrong token {logs_token}"})
+
+    async with a_back_end(lambda _: Said(said, 500)) as back_end:
+        spans = f"  spans: {{tempo: '{back_end.url}', lag: 1ms, networks: [127.0.0.0/8], token: env:LOGS_TOKEN}}\n"
+        (tmp_path / "accounts.yaml").write_text("- {name: ada, password: env:ADA_PASSWORD}\n")
+        (tmp_path / "synthmon.yaml").write_text(f"evidence:\n{logs}{spans}{HELD}")
+        loaded = load((), [tmp_path / "synthmon.yaml"])
+        assert not loaded.errors, loaded.errors
+        found = await look_into(question(wait_s=1.0), loaded.settings, None)
+        with pytest.raises(Unanswerable) as nobody:
+            await look_into(question("ORD-2", wait_s=1.0), loaded.settings)
+
+    shown = repr(found) + str(nobody.value)
+    assert len(found.record.evidence) == 3
+    assert "•••" in shown
+    for secret in SECRETS.values():
+        for form in (secret, quote(secret), base64.b64encode(secret.encode()).decode(), json.dumps(secret)[1:-1]):
+            assert form not in shown
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ({"AWS_KEY": "AKIDEXAMPLE00", "AWS_SECRET": "s3cret-of-aws"} | SECRETS).items():
+        monkeypatch.setenv(name, value)
+
+
+AWS = "access_key: env:AWS_KEY, secret_key: env:AWS_SECRET, region: eu-west-1"
+HOSTILE = (
+    'x" or 1==1 or "',
+    "x\\",
+    'ORD-1\\" } || { true',
+    "*",
+    "ORD-*?",
+    ".*|.+",
+    '"} |= "" | {a="b',
+    "a) OR (_exists_:message",
+    "/../../_all/_delete_by_query?q=*",
+    "' or ''='",
+    "'; drop table audit; --",
+    "$..[?(@.a)]",
+    "${secret.api} {{ .Env }}",
+    "\u041eRD-1 \uff0a",
+    "%22%20OR%201",
+    "?a -b",
+)
+
+
+def back_ends(asked: Asked) -> Said:
+    """Six of them, none of which has anything."""
+    match asked.path:
+        case "/loki/api/v1/query_range":
+            return Said({"data": {"resultType": "streams", "result": []}})
+        case "/logs/_search":
+            return Said({"_shards": {"failed": 0, "total": 1}, "hits": {"hits": []}})
+        case "/api/search":
+            return Said({"traces": []})
+        case "/api/traces":
+            return Said({"data": []})
+        case "/":
+            return Said({"events": []})
+        case "/TraceSummaries":
+            return Said({"TraceSummaries": []})
+    return Said({}, 418)
+
+
+def means_only(asked: Asked, text: str) -> bool:
+    """Whether a question is for just this text, by the grammar of the language that it is asked in."""
+    quoted = r'"(?:[^"\\]|\\.)*"'
+    told = json.loads(asked.body) if asked.body else {}
+    match asked.path:
+        case "/loki/api/v1/query_range":
+            pattern = re.fullmatch(rf'\{{app="shop"\}} \|~ ({quoted})', asked.params["query"])
+            found = re.compile(json.loads(pattern[1])) if pattern else None
+            return bool(found and found.search(f"a {text} b") and not found.search("another line ORD-2 x a b 1"))
+        case "/logs/_search":
+            query = told["query"]["bool"]["filter"][1]["query_string"]["query"]
+            phrases = re.fullmatch(f"{quoted}(?: OR {quoted})*", query)
+            return bool(phrases) and f'"{text}"' in re.sub(r"\\(.)", r"\1", query)
+        case "/api/search":
+            one = rf"\.[\w.]+ = {quoted}"
+            return re.fullmatch(rf"\{{ {one}(?: \|\| {one})* \}}", asked.params["q"]) is not None
+        case "/api/traces":
+            return set(json.loads(asked.params["tags"]).values()) == {text}
+        case "/":
+            return (
+                re.fullmatch(
+                    r'\?"[A-Za-z0-9 _@.:+=,;#-]{4,}"(?: \?"[A-Za-z0-9 _@.:+=,;#-]{4,}")*', told["filterPattern"]
+                )
+                is not None
+            )
+        case "/TraceSummaries":
+            one = r'annotation\[\w+\] = "[^"\\]*"'
+            return re.fullmatch(f"{one}(?: OR {one})*", told["FilterExpression"]) is not None
+    return False
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.usefixtures("environment")
+async def test_a_text_is_asked_for_and_never_part_of_the_language_of_the_question(tmp_path: Path, text: str) -> None:
+    logs = logs_in(tmp_path, line("another", 4, reference="ORD-2"), line("mine", 3, reference=text))
+
+    async with a_back_end(back_ends) as there:
+        at = "lag: 1ms, networks: [127.0.0.0/8]"
+        (tmp_path / "synthmon.yaml").write_text(
+            f"evidence:\n{logs}"
+            f"  loki: {{loki: '{there.url}', select: '{{app=\"shop\"}}', {at}}}\n"
+            f"  elastic: {{elasticsearch: '{there.url}', index: logs, {at}}}\n"
+            f"  tempo: {{tempo: '{there.url}', {at}}}\n"
+            f"  jaeger: {{jaeger: '{there.url}', services: [shop], {at}}}\n"
+            f"  watch: {{cloudwatch: '{there.url}', groups: [/shop], {AWS}, {at}}}\n"
+            f"  xray: {{xray: '{there.url}', {AWS}, {at}}}\n"
+        )
+        loaded = load((), [tmp_path / "synthmon.yaml"])
+        assert not loaded.errors, loaded.errors
+        found = await look_into(question(text, wait_s=5.0), loaded.settings)
+
+    assert steps(found) == ["mine"]
+    assert [one.path for one in there.asked if not means_only(one, text)] == []
+    unasked = {"watch", "xray"} - {{"/": "watch", "/TraceSummaries": "xray"}.get(one.path) for one in there.asked}
+    assert {name for name in unasked if any(note.startswith(f"{name} cannot tell") for note in found.notes)} == unasked
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_request_of_days_ago_is_sought_over_all_these_days(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+
+    async with a_back_end(back_ends) as there:
+        (tmp_path / "synthmon.yaml").write_text(
+            f"evidence:\n  xray: {{xray: '{there.url}', {AWS}, lag: 1ms, networks: [127.0.0.0/8]}}\n"
+        )
+        loaded = load((), [tmp_path / "synthmon.yaml"])
+        with pytest.raises(Unanswerable, match="all of them answered"):
+            await look_into(question("ORD-1", since=now - timedelta(days=2)), loaded.settings)
+
+    spans = sorted((told["StartTime"], told["EndTime"]) for one in there.asked if (told := json.loads(one.body)))
+    assert spans[0][0] <= (now - timedelta(days=2)).timestamp()
+    assert spans[-1][1] >= now.timestamp()
+    assert all(end - begin <= 6 * 3600 for begin, end in spans)
+    assert all(later <= end + 1 for (_, end), (later, _) in pairwise(spans))

@@ -61,6 +61,19 @@ async def recalled(history: MemoryHistory, made: Learning) -> Learning:
     return made
 
 
+async def test_of_replays_nothing_is_learnt_for_their_order_may_have_been_forced() -> None:
+    forced = replace(ODD, outcome=Outcome.PASSED, cause="replay")
+    history = MemoryHistory()
+    await history.save([in_history(forced, number) for number in range(FEWEST_RUNS)])
+    made = await recalled(history, learning())
+
+    for _ in range(FEWEST_RUNS):
+        made.take(forced, ORDERS)
+        made.take(GOOD, ORDERS)
+
+    assert made.take(ODD, ORDERS).notes == (f"{ODD_ORDER}post came before charge",)
+
+
 async def test_an_order_that_good_runs_do_not_have_is_noted_after_a_hundred_of_them() -> None:
     made = await recalled(MemoryHistory(), learning())
 

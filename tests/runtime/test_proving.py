@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
 
-from synthmon.core.proof.faults import Fault, Finding
+from synthmon.core.proof.faults import Fault, Finding, writes_from
+from synthmon.runtime.proving import CannotProve, open_prover
 from tests.runtime.proved_shop import SECRET, SETTINGS, SmallShop, ends, journey, proved, small_shop, trial
 
 READ_BACK = """
@@ -211,8 +213,6 @@ def test_rows_that_are_wrong_are_seen_and_a_database_that_refuses_leaves_the_jou
 
 
 def test_a_journey_that_is_red_without_a_fault_is_not_proved(shop: SmallShop) -> None:
-    from synthmon.runtime.proving import CannotProve
-
     with pytest.raises(CannotProve, match=r"wrong is failed without a fault: order: .*body.amount"):
         proved(shop.load(journey("wrong", more='      - body.amount == "13.00"')))
 
@@ -233,6 +233,60 @@ def test_over_budget_the_rest_is_not_tried(shop: SmallShop) -> None:
 
     assert "budget" in proof.halted
     assert [str(one.finding) for one in proof.trials] == ["caught", "None", "caught"]  # the last is told by rule
+
+
+def test_what_is_taken_back_by_another_run_s_id_is_not_written_at_all(shop: SmallShop) -> None:
+    by_id = """
+  - id: found
+    http: GET /orders
+    params: {tag: "${vars.tag}"}
+    expect: [status == 200, size(body.orders) == 1]
+    save: {id: "body.orders[0].id"}
+  - id: second
+    http: POST /orders
+    json: {tag: "${vars.tag}-two", amount: "1.00"}
+    expect: [status == 201]
+    undo:
+      http: DELETE /orders/${found.id}
+      ttl: 1h
+"""
+    loaded = shop.load(journey("by-id", by_id))
+
+    assert writes_from(loaded.journeys[0], "found") == {"second"}
+    assert writes_from(loaded.journeys[0], "order") == {"order"}
+
+
+def test_where_everything_is_stopped_nothing_is_run(shop: SmallShop) -> None:
+    stop = shop.folder / "stop"
+    stop.touch()
+
+    with pytest.raises(CannotProve, match="paused"):
+        proved(shop.load(journey("weak"), f"{SETTINGS}stop_file: {stop}\n"))
+
+    assert shop.log == []
+
+
+async def test_stopped_in_the_middle_by_a_file_it_takes_back_what_it_made(shop: SmallShop) -> None:
+    slow = READ_BACK.replace("2s after", "60s after")
+    stop = shop.folder / "stop"
+    loaded = shop.load(
+        journey("slow", slow).replace("deadline: 20s", "deadline: 90s"), f"{SETTINGS}stop_file: {stop}\n"
+    )
+    (only,) = loaded.journeys
+
+    async with open_prover(loaded.journeys, loaded.settings, "memory:") as prover:
+        goods = await prover.good_runs(only)
+        trials = [one for one in prover.plan(only, goods, (Fault.ERROR,)) if one.injection.at == "there"]
+        proving = asyncio.create_task(prover.prove(only, goods, [*trials, *trials], rehearse=False))
+        async with asyncio.timeout(60):
+            await asyncio.to_thread(shop.until_taken, 3)  # the run whose looks are answered 500 waits for a minute
+            stop.touch()
+            proof = await proving
+
+    assert "paused" in proof.halted
+    assert [one.finding for one in proof.trials] == [None, Finding.CAUGHT]
+    assert shop.ever == 3
+    assert shop.orders == {}
 
 
 def test_no_secret_stands_in_what_is_told(shop: SmallShop) -> None:

@@ -15,11 +15,15 @@ from pathlib import Path
 import pytest
 
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.replaying import Refused
+from synthmon.core.run import Record
 from synthmon.core.spending import Spend
+from synthmon.core.status import Busy
 from synthmon.runtime.house import open_house
 from synthmon.runtime.pauses import open_pauses
-from synthmon.runtime.replay import _alone
-from synthmon.runtime.replay_plan import BUDGET, Refused
+from synthmon.runtime.replay import alone
+from synthmon.runtime.replay_plan import BUDGET
+from synthmon.runtime.runner import REPLAY, Runner
 from tests.acceptance.daemon import environment, wait_for
 from tests.acceptance.things import Things, serving_things
 from tests.runtime.replaying import ALLOWED, JOURNEY, Forgetful, Scene
@@ -167,7 +171,7 @@ async def test_two_at_once_are_refused_the_second_until_the_first_is_over(scene:
     first = await scene.run()
     plan = await scene.plan(first.run_id)
 
-    async with open_house(scene.store) as house, _alone(house):
+    async with open_house(scene.store) as house, alone(house):
         with pytest.raises(Refused, match="another replay is going on"):
             await scene.make(plan)
     (record,) = await scene.make(plan)
@@ -209,6 +213,29 @@ async def test_same_keys_and_an_order_are_not_asked_together(scene: Scene) -> No
 
     with pytest.raises(Refused, match="two questions"):
         await scene.plan(first.run_id, same_keys=True, order="b<a")
+
+
+async def test_a_replay_stands_beside_the_runs_on_schedule_and_no_slot_is_missed_for_it(
+    scene: Scene, things: Things
+) -> None:
+    things.slowest_s = 1.0
+    loaded, records = scene.load(), asyncio.Queue[Record]()
+    (journey,) = loaded.journeys
+    async with open_house(scene.store) as house:
+        lent, _ = house.lend(loaded.settings)
+        runner = Runner(lent, house.journal, house.history, house.clock, lambda record, _: records.put_nowait(record))
+
+        runner.run_now(journey, REPLAY)
+        with pytest.raises(Busy):
+            runner.run_now(journey, REPLAY)
+        running = runner.is_running(journey.name)
+        await runner.fill(journey, house.clock.now(), house.clock.now())
+        ended = {record.cause: record.outcome for record in [await records.get(), await records.get()]}
+        await runner.stop(30)
+
+    assert not running
+    assert ended == {"replay": Outcome.PASSED, "schedule": Outcome.PASSED}
+    assert not things.left()
 
 
 # with the old keys ----------------------------------------------------------------------------------------------------

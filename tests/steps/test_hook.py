@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -151,6 +152,8 @@ async def test_what_comes_elsewhere_otherwise_or_too_big_is_refused_and_not_hear
 
     assert answers == [404, 405, 413]
     assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.LOST), record.message
+    told = r"; 2 calls were refused: PUT instead of POST at \+\d\.\ds, larger than 1 MiB at \+\d\.\ds$"
+    assert re.search(told, record.message), record.message
 
 
 async def test_the_reply_is_what_the_journey_says_one_call_after_the_other(tmp_path: Path) -> None:
@@ -176,27 +179,29 @@ async def test_the_reply_is_what_the_journey_says_one_call_after_the_other(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "outcome"),
+    ("headers", "refused"),
     [
-        (lambda: signed(PAID, key=read_key(KEY)), 200, Outcome.PASSED),
-        (lambda: signed(PAID, key=b"another key"), 401, Outcome.FAILED),
-        (lambda: signed(b"another body", key=read_key(KEY)), 401, Outcome.FAILED),
-        (lambda: signed(PAID, sent=1, key=read_key(KEY)), 401, Outcome.FAILED),
-        (dict, 401, Outcome.FAILED),
+        (lambda: signed(PAID, key=read_key(KEY)), ""),
+        (lambda: signed(PAID, key=b"another key"), "bad signature"),
+        (lambda: signed(b"another body", key=read_key(KEY)), "bad signature"),
+        (lambda: signed(PAID, sent=1, key=read_key(KEY)), "stale: its webhook-timestamp is"),
+        (dict, "without webhook-id, webhook-timestamp, webhook-signature"),
     ],
     ids=["good", "another key", "another body", "old", "unsigned"],
 )
 async def test_with_a_key_only_signed_calls_are_heard(
-    tmp_path: Path, headers: Callable[[], dict[str, str]], status: int, outcome: Outcome
+    tmp_path: Path, headers: Callable[[], dict[str, str]], refused: str
 ) -> None:
     answers: list[int] = []
 
     async def pay(order: Mapping[str, Any]) -> None:
         answers.append((await call(order["callback"], headers=headers())).status_code)
 
-    record = await run(tmp_path, pay, within="30s" if status == 200 else "2s", more='hmac: "${secret.webhook_key}"')
+    record = await run(tmp_path, pay, within="2s" if refused else "30s", more='hmac: "${secret.webhook_key}"')
 
-    assert (answers, record.outcome) == ([status], outcome), record.message
+    awaited = ([401], Outcome.FAILED) if refused else ([200], Outcome.PASSED)
+    assert (answers, record.outcome) == awaited, record.message
+    assert (f"; 1 call was refused: unsigned ({refused}" if refused else "") in record.message
 
 
 async def test_a_signed_call_that_is_replayed_is_refused_and_no_duplicate(tmp_path: Path) -> None:
@@ -335,6 +340,7 @@ async def test_where_the_port_is_taken_the_run_is_unknown_and_says_so(tmp_path: 
 
     assert (record.outcome, record.reason, record.step) == (Outcome.UNKNOWN, Reason.NO_LISTENER, "told")
     assert listen in record.message
+    assert "If a daemon has that address, ask it: synthmon run NAME --url http://" in record.message
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from synthmon.core.inbound import Hook
+from synthmon.core.inbound import Hook, unheard
 from synthmon.core.signatures import sign
 from synthmon.web.collector import Collector
 from synthmon.web.inbound import create_inbound
@@ -47,7 +47,7 @@ async def a_caller(switchboard=None, collector=None, base=BASE, **more):
         yield client
 
 
-def armed(hook=None, room=1_000_000, **more):
-    """A switchboard with one hook: the switchboard, its address, the calls that came."""
+def armed(hook=None, room=1_000_000, told=unheard, **more):
+    """A switchboard with one hook: the switchboard, its address, the calls that came; `told` hears of the others."""
     switchboard, awaited = Switchboard(BASE, **more), Awaited(room)
-    return switchboard, switchboard.open(hook or Hook(), awaited), awaited
+    return switchboard, switchboard.open(hook or Hook(), awaited, told), awaited

@@ -10,6 +10,7 @@ from typing import Any
 from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.journey import Journey
+from synthmon.core.replaying import Replaying, Stand, Wish
 from synthmon.core.run import Record
 from synthmon.core.status import Busy, JourneyStatus, Reloaded
 from synthmon.store.memory import MemoryHistory
@@ -31,6 +32,10 @@ class MemoryMonitor:
     history: MemoryHistory = field(default_factory=MemoryHistory)
     kept: dict[str, list[Record]] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    people: Sequence[Mapping[str, Any]] = ()
+    refusal: Exception | None = None  # what a replay, or a question for identities, meets with
+    wishes: list[tuple[Wish, bool]] = field(default_factory=list)
+    replays: dict[str, Replaying] = field(default_factory=dict)
 
     async def keep(self, *records: Record) -> None:
         """Save records, oldest first."""
@@ -59,6 +64,23 @@ class MemoryMonitor:
     async def picture(self, name: str) -> bytes | None:
         return self.pictures.get(name)
 
+    async def replay(self, wish: Wish, yes: bool) -> Replaying:
+        self.wishes.append((wish, yes))
+        if self.refusal is not None:
+            raise self.refusal
+        stands = Replaying(wish.run, Stand.RUNNING if yes else Stand.PLANNED, a_plan(wish))
+        if yes:
+            self.replays[wish.run] = stands
+        return stands
+
+    def replaying(self, run_id: str) -> Replaying | None:
+        return self.replays.get(run_id)
+
+    async def identities(self) -> Sequence[Mapping[str, Any]]:
+        if self.refusal is not None:
+            raise self.refusal
+        return self.people
+
     async def reload(self) -> Reloaded:
         self.reloads += 1
         return Reloaded(["new"], [], ["old"], self.problems)
@@ -77,6 +99,21 @@ class MemoryMonitor:
             journey,
             journey.name in self.paused,
             journey.name in self.running,
-            NOON + timedelta(seconds=40),
+            lambda: NOON + timedelta(seconds=40),
             self.kept.get(journey.name, [])[:60],
         )
+
+
+def a_plan(wish: Wish) -> Mapping[str, Any]:
+    """A plan in words, of one run."""
+    return {
+        "replay_of": wish.run,
+        "journey": "invoice-close",
+        "version": "d" * 64,
+        "systems": ["billing"],
+        "writes": ["invoice"],
+        "runs": ["as it was"] * (wish.times or 1),
+        "same_keys": wish.same_keys,
+        "notes": [],
+        "lines": [f"replays run {wish.run}, once"],
+    }

@@ -8,12 +8,15 @@ from datetime import timedelta
 
 from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Place, Problem
+from synthmon.core.finding.order import Finding
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.core.replaying import Made, Replaying, Stand, Wish
 from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, StepRecord
 from synthmon.core.timing import Timing
 from tests.metrics.some import NOON, a_journey, a_record
-from tests.web.monitor import MemoryMonitor
+from tests.web.monitor import MemoryMonitor, a_plan
 
+RUN = "9f86d081884c7d659a2feaa0c55ad015"
 YAML = """\
 journey: invoice-close
 title: A closed invoice reaches the ledger, once
@@ -153,6 +156,12 @@ def a_failed_run(
     return Record(**(fields | more))  # type: ignore[arg-type]
 
 
+def a_replay(run: str) -> Replaying:
+    """One that is over, of an order that is not to blame."""
+    made = Made("close<invoice", "ab" * 16, Outcome.PASSED, "")
+    return Replaying(run, Stand.OVER, a_plan(Wish(run)), (made,), Finding("b<a", 1, 4, 0, 5, 0.5, "not confirmed"))
+
+
 async def a_monitor(problems: bool = True) -> MemoryMonitor:
     """Journeys in every state, with some history."""
     draw = random.Random(4)
@@ -207,6 +216,7 @@ async def a_monitor(problems: bool = True) -> MemoryMonitor:
     await monitor.keep(
         _ended("search-is-fresh", Outcome.FLAKY, Reason.NONE, "publish: passed at the second try, after a reset")
     )
+    monitor.replays[RUN] = a_replay(RUN)
     monitor.paused.add("nightly-export")
     monitor.running.add("order-is-paid")
     if problems:

@@ -72,7 +72,9 @@ async def test_no_route_of_any_door_lets_a_stranger_in(door, stranger):
 
 
 async def test_the_routes_are_those_that_there_are():
-    assert {"/metrics", "/healthz", "/readyz", "/", "/static/synthmon.css"} <= set(paths_of(await front()))
+    there = set(paths_of(await front()))
+    assert {"/metrics", "/healthz", "/readyz", "/", "/static/synthmon.css"} <= there
+    assert {"/api/v1/runs/9f86d0/replay", "/api/v1/identities"} <= there
     assert set(paths_of(await inbound())) == {
         *("/h/" + "0" * 32, "/h/" + "0" * 32 + "/x", "/v1/traces", "/v1/logs", "/healthz")
     }

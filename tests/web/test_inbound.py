@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from synthmon.core.inbound import Crowded, Hook, Reply
+from synthmon.core.inbound import MOST_REFUSED, Crowded, Hook, Reply
 from synthmon.web import switchboard as switchboards
-from synthmon.web.inbound import ROOM_BYTES
+from synthmon.web.collector import Collector
+from synthmon.web.inbound import ROOM_BYTES, create_inbound
 from synthmon.web.switchboard import Switchboard
 from tests.web.calls import KEY, Awaited, a_caller, armed, signed
 
@@ -254,6 +255,67 @@ async def test_a_caller_is_told_to_come_again_when_nobody_has_room():
     assert [answer.status_code for answer in answers] == [200, 503]
     assert answers[1].headers["retry-after"] == "1"
     assert words == ["no_room"]
+
+
+async def test_who_waits_at_an_address_hears_why_a_call_on_it_was_refused():
+    words, told = [], []
+    switchboard, address, _ = armed(Hook(key=KEY, most_calls=1), refused=words.append, told=told.append)
+    async with a_caller(switchboard) as client:
+        await client.put(address.url)
+        await client.request("PROPFIND", address.url)
+        await client.post(address.url, content=b"{}")
+        await client.post(address.url, content=b"{}", headers=signed(b"other"))
+        await client.post(address.url, content=bytes(1024 * 1024 + 1), headers=signed(b""))
+        await client.post(address.url, content=b"{}", headers=signed(b"{}"))
+        await client.post(address.url, content=b"{}", headers=signed(b"{}"))
+
+    assert told == [
+        "PUT instead of POST",
+        "another method instead of POST",
+        "unsigned (without webhook-id, webhook-timestamp, webhook-signature)",
+        "unsigned (bad signature)",
+        "larger than 1 MiB",
+        "at most 1 are taken",
+    ]
+    assert words == ["method", "method", "unsigned", "unsigned", "too_large", "too_many"]
+
+
+async def test_who_waits_hears_of_a_replay():
+    told = []
+    switchboard, address, _ = armed(Hook(key=KEY), told=told.append)
+    async with a_caller(switchboard) as client:
+        for _ in range(2):
+            await client.post(address.url, content=b"{}", headers=signed(b"{}"))
+
+    assert told == ["replayed (its webhook-id was taken already)"]
+
+
+async def test_who_waits_hears_of_a_body_that_was_cut_short():
+    words, told = [], []
+    switchboard, address, awaited = armed(refused=words.append, told=told.append)
+    scope = {"type": "http", "method": "POST", "path": f"/h/{address.token}", "query_string": b"", "headers": []}
+    came = iter(({"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}))
+
+    async def receive():
+        return next(came)
+
+    async def send(message):
+        """Nobody is there to read it."""
+
+    await create_inbound(switchboard, Collector())(scope, receive, send)
+
+    assert (told, words) == (["its body was cut short"], ["cut_short"])
+    assert not awaited.calls
+
+
+async def test_of_endless_refused_calls_a_hundred_are_told():
+    words, told = [], []
+    switchboard, address, _ = armed(refused=words.append, told=told.append)
+    async with a_caller(switchboard) as client:
+        for _ in range(MOST_REFUSED + 5):
+            await client.put(address.url)
+
+    assert (len(words), len(told)) == (MOST_REFUSED + 5, MOST_REFUSED)
 
 
 def test_more_hooks_than_can_be_are_refused_until_some_expire(monkeypatch):

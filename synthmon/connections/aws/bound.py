@@ -15,7 +15,7 @@ from synthmon.core.door import Hear, OpenEar
 
 if TYPE_CHECKING:
     from synthmon.connections.aws.client import Service
-    from synthmon.connections.aws.keys import Endpoint
+    from synthmon.connections.aws.endpoints import Endpoint
 
 
 class OwnEar(QueueEar):

@@ -27,7 +27,7 @@ from botocore.loaders import Loader
 
 from synthmon import __version__
 from synthmon.connections.aws.attributes import trace_header
-from synthmon.connections.aws.keys import Endpoint
+from synthmon.connections.aws.endpoints import Endpoint
 from synthmon.connections.aws.words import in_words
 from synthmon.core.connections import ConnectionTrouble, Outlet
 from synthmon.core.outcomes import Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from synthmon.connections.aws.keys import Endpoint
+from synthmon.connections.aws.endpoints import Endpoint
 from synthmon.core.connections import Outlet
 
 if TYPE_CHECKING:

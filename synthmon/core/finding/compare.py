@@ -16,7 +16,8 @@ from statistics import median
 from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.evidence import Evidence
 from synthmon.core.finding.happened import happened
-from synthmon.core.finding.predicates import Form, Predicate, Sequenced, holding, observed, usual
+from synthmon.core.finding.predicates import Form, Predicate, Sequenced, holding, usual
+from synthmon.core.finding.shown import Shown
 from synthmon.core.run import Record
 
 RARE_BELOW = 0.2  # a difference is what fewer of the good runs show
@@ -91,12 +92,11 @@ def _differences(
     if not others:
         return []
     expected = usual(others)
-    usually = [set(holding(other, expected, clocks)) for other in others]
+    usually = Shown(others, expected, clocks)
     found = []
     for predicate in holding(run, expected, clocks):
-        told = [seen for other, seen in zip(others, usually, strict=True) if observed(predicate, other, clocks)]
-        with_it = sum(predicate in seen for seen in told)
-        if told and with_it < RARE_BELOW * len(told):
+        told, with_it = usually.told(predicate), usually.held[predicate]
+        if with_it < RARE_BELOW * told:
             found.append(
                 Difference(
                     _TURNS[predicate.form],
@@ -104,7 +104,7 @@ def _differences(
                     predicate.said,
                     _shown_ms(record, predicate, run, others),
                     with_it,
-                    len(told),
+                    told,
                 )
             )
     for name in run:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from itertools import chain, count
+from math import ceil, inf
 
 from synthmon.core.clauses import Clause, EventSpec, Word
 from synthmon.core.errors import Place
 from synthmon.core.evidence import Evidence
+from synthmon.core.expressions import KEYWORDS
 from synthmon.core.finding.happened import happened
 from synthmon.core.finding.predicates import Form, Predicate
 from synthmon.core.run import Record
@@ -23,6 +25,16 @@ class Guard:
 
     clause: Clause
     events: Mapping[str, EventSpec]
+
+    def is_promised_by(self, other: Clause) -> bool:
+        """Whether a clause that is there says the same, or more."""
+        mine = self.clause
+        same = other.word is mine.word and other.events == mine.events and not self.events and other.when is None
+        if mine.word is Word.HAPPENS:
+            in_time = mine.within_s is None or (other.within_s or inf) <= mine.within_s
+        else:
+            in_time = other.within_s is None
+        return same and in_time and not other.after
 
 
 def guard_of(
@@ -89,8 +101,9 @@ def _event(
     fields = {"step": step, **({"attempt": "2"} if retried else {"status": status} if status else {})}
     taken = {spec.name for spec in known} | fresh.keys()
     base = re.sub(r"[^a-z0-9]+", "_", step.lower()).strip("_") or "event"
-    base = f"{base}_again" if retried else base if base[0].isalpha() else f"event_{base}"
-    name = next(one for one in (base, *(f"{base}_{n}" for n in range(2, 100))) if one not in taken)
+    base = base if base[0].isalpha() and base not in KEYWORDS else f"event_{base}"
+    base = f"{base}_again" if retried else base
+    name = next(one for one in chain([base], (f"{base}_{n}" for n in count(2))) if one not in taken)
     fresh[name] = EventSpec(name, seen[0].source, fields)
     return name
 

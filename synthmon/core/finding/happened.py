@@ -60,7 +60,13 @@ def _happening(name: str, told: Iterable[list[Evidence]]) -> Happening:
     """Each list is one happening with its attempts."""
     completions, attempts = [], 1
     for records in told:
+        if len(records) == 1:  # as most are
+            completions.append(records[0])
+            attempts = max(attempts, records[0].attempt)
+            continue
         completions.append(max(records, key=lambda record: (record.attempt, record.at_ns)))
         attempts = max(attempts, len({record.attempt for record in records}), *(r.attempt for r in records))
-    first = min(completions, key=lambda record: (record.at_ns, record.seq))
+    first = completions[0]
+    if len(completions) > 1:
+        first = min(completions, key=lambda record: (record.at_ns, record.seq))
     return Happening(name, first, len(completions), attempts)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import combinations
 
-from synthmon.core.clocks import TRUSTED, Order, Ordering
 from synthmon.core.finding.happened import MOST_NAMES
 from synthmon.core.finding.predicates import Form, Predicate, Sequenced
 
@@ -23,34 +21,29 @@ class Normal:
     _first: Counter[tuple[str, str]] = field(default_factory=Counter)
     _names: set[str] = field(default_factory=set)
 
-    def learn(self, run: Sequenced, clocks: Ordering = TRUSTED) -> None:
-        """Take in one good run."""
+    def learn(self, run: Sequenced, told: Iterable[tuple[str, str]]) -> None:
+        """Take in one good run, and which of two came first in it (`core.finding.predicates.orders`)."""
         self.runs += 1
         for name in run:
             if len(self._names) < MOST_NAMES:
                 self._names.add(name)
-        self._first.update(_orders(run, clocks, self._names))
+        if not run.keys() <= self._names:
+            told = [(a, b) for a, b in told if a in self._names and b in self._names]
+        self._first.update(told)
 
     def share(self, a: str, b: str) -> tuple[int, int]:
         """In how many good runs `a` came before `b`, of how many in which their order could be told."""
         times = self._first.get((a, b), 0)
         return times, times + self._first.get((b, a), 0)
 
-    def odd(self, run: Sequenced, clocks: Ordering = TRUSTED) -> tuple[Predicate, ...]:
-        """The orders of a run that good runs have in less than one of a hundred ((k+1)/(n+2), Laplace's rule), the
+    def odd(self, told: Iterable[tuple[str, str]]) -> tuple[Predicate, ...]:
+        """Those orders of a run that good runs have in less than one of a hundred ((k+1)/(n+2), Laplace's rule), the
         rarest first. Nothing is odd before 100 good runs told the order of that pair."""
+        if self.runs < FEWEST_RUNS:
+            return ()
         rare = []
-        for a, b in _orders(run, clocks, self._names):
-            times, told = self.share(a, b)
-            if told >= FEWEST_RUNS and (times + 1) / (told + 2) < ODD_BELOW:
-                rare.append((times / told, Predicate(Form.BEFORE, (a, b))))
+        for a, b in told:
+            times, seen = self.share(a, b)
+            if seen >= FEWEST_RUNS and (times + 1) / (seen + 2) < ODD_BELOW:
+                rare.append((times / seen, Predicate(Form.BEFORE, (a, b))))
         return tuple(predicate for _, predicate in sorted(rare, key=lambda one: (one[0], one[1].text)))
-
-
-def _orders(run: Sequenced, clocks: Ordering, names: set[str]) -> Iterable[tuple[str, str]]:
-    for a, b in combinations((run[name] for name in run if name in names), 2):
-        match clocks.order(a.first, b.first):
-            case Order.BEFORE:
-                yield a.name, b.name
-            case Order.AFTER:
-                yield b.name, a.name

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations
 
-from synthmon.core.clocks import TRUSTED, Clocks, Order
+from synthmon.core.clocks import TRUSTED, Clocks, Orders
 from synthmon.core.finding.happened import Happening
 
 Sequenced = Mapping[str, Happening]
@@ -94,14 +93,21 @@ def usual(good: Sequence[Sequenced]) -> Usual:
     return Usual(names, slow_ms)
 
 
+def orders(run: Sequenced, known: Orders) -> list[tuple[str, str]]:
+    """The names of each two whose order the clocks can tell, the earlier first."""
+    names = list(run)
+    return [(names[i], names[j]) for i, j in known.told([happening.first for happening in run.values()])]
+
+
 def holding(run: Sequenced, expected: Usual, clocks: Clocks = TRUSTED) -> Iterator[Predicate]:
     """Every predicate that is true of a run; an order that clocks cannot tell is none."""
-    for a, b in combinations(run.values(), 2):
-        match clocks.order(a.first, b.first):
-            case Order.BEFORE:
-                yield Predicate(Form.BEFORE, (a.name, b.name))
-            case Order.AFTER:
-                yield Predicate(Form.BEFORE, (b.name, a.name))
+    for pair in orders(run, Orders(clocks)):
+        yield Predicate(Form.BEFORE, pair)
+    yield from traits(run, expected)
+
+
+def traits(run: Sequenced, expected: Usual) -> Iterator[Predicate]:
+    """Every predicate that is true of a run, orders apart."""
     for name, happening in run.items():
         if happening.attempts > 1:
             yield Predicate(Form.RETRY, (name,))
@@ -112,17 +118,6 @@ def holding(run: Sequenced, expected: Usual, clocks: Clocks = TRUSTED) -> Iterat
             yield Predicate(Form.SLOW, (name,))
     for name in sorted(expected.names - run.keys()):
         yield Predicate(Form.MISSING, (name,))
-
-
-def observed(predicate: Predicate, run: Sequenced, clocks: Clocks = TRUSTED) -> bool:
-    """Whether the run could tell at all: an order needs both names and clocks that tell, `missing` needs nothing."""
-    if predicate.form is Form.MISSING:
-        return True
-    found = [run.get(name) for name in predicate.names]
-    if predicate.form is Form.BEFORE:
-        first, second = found
-        return first is not None and second is not None and clocks.order(first.first, second.first) is not Order.UNKNOWN
-    return found[0] is not None
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

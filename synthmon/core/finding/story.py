@@ -139,7 +139,7 @@ def missed(record: Record, run: Sequenced, others: Sequence[Sequenced]) -> list[
     found, due_ms = [], 0.0
     for number, name in enumerate(absent):
         having = [other for other in others if name in other]
-        after = _last_before(name, run, having)
+        after = last_before(name, run, having)
         usual_ms = None
         if after:
             due_ms = max(due_ms, _since_ms(record, run[after].first))
@@ -159,7 +159,7 @@ def _places(others: Sequence[Sequenced]) -> Mapping[str, float]:
     return {name: median(found) for name, found in places.items()}
 
 
-def _last_before(name: str, run: Sequenced, having: Sequence[Sequenced]) -> str:
+def last_before(name: str, run: Sequenced, having: Sequence[Sequenced]) -> str:
     """What this run has of what comes right before a name in good runs, in most of them."""
     count: dict[str, int] = {}
     for other in having:

@@ -8,14 +8,14 @@ how far apart the two are in good runs: what is late passes all that it meets, a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import median
 
 from synthmon.core.clocks import TRUSTED, Clocks
-from synthmon.core.finding.predicates import Form, Predicate, Sequenced, holding, observed, usual
+from synthmon.core.finding.predicates import Form, Predicate, Sequenced, usual
+from synthmon.core.finding.shown import Shown
 
 LEAST_SUPPORT = 2  # failing runs in which a suspect must have held
 MOST_TIES_RESOLVED, MOST_APART = 200, 50
@@ -40,23 +40,22 @@ def suspects(
 ) -> tuple[Suspect, ...]:
     """Every predicate that held in at least `support` failing runs, the most suspicious first."""
     expected = usual(good)
-    in_bad = Counter(predicate for run in bad for predicate in holding(run, expected, clocks))
-    in_good = Counter(predicate for run in good for predicate in holding(run, expected, clocks))
+    in_bad, in_good = Shown(bad, expected, clocks), Shown(good, expected, clocks)
     scored = [
-        (_ochiai(with_it, in_good[predicate], len(bad)), predicate)
-        for predicate, with_it in in_bad.items()
+        (_ochiai(with_it, in_good.held[predicate], len(bad)), predicate)
+        for predicate, with_it in in_bad.held.items()
         if with_it >= support
     ]
     scored.sort(key=lambda scored: -scored[0])
     found = [
         Suspect(
             predicate,
-            in_bad[predicate],
+            in_bad.held[predicate],
             len(bad),
-            in_good[predicate],
+            in_good.held[predicate],
             len(good),
             score,
-            _increase(predicate, in_bad[predicate], in_good[predicate], good, bad, clocks),
+            _increase(predicate, in_bad, in_good),
         )
         for score, predicate in scored[:MOST_TIES_RESOLVED]
     ]
@@ -80,14 +79,7 @@ def _usually_apart_ns(predicate: Predicate, good: Sequence[Sequenced]) -> float:
     )
 
 
-def _increase(
-    predicate: Predicate,
-    bad_with: int,
-    good_with: int,
-    good: Sequence[Sequenced],
-    bad: Sequence[Sequenced],
-    clocks: Clocks,
-) -> float:
-    bad_seen = sum(observed(predicate, run, clocks) for run in bad)
-    good_seen = sum(observed(predicate, run, clocks) for run in good)
-    return bad_with / (bad_with + good_with) - bad_seen / (bad_seen + good_seen)
+def _increase(predicate: Predicate, bad: Shown, good: Shown) -> float:
+    bad_with, good_with = bad.held[predicate], good.held[predicate]
+    bad_told, good_told = bad.told(predicate), good.told(predicate)
+    return bad_with / (bad_with + good_with) - bad_told / (bad_told + good_told)

@@ -1,4 +1,5 @@
-"""The faults of what other systems report: each named event lost, late or there twice, and two that change places."""
+"""The faults of what other systems report: each named event lost, late or there twice, two that change places; and a
+count that grew, or that nobody can tell."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from itertools import pairwise
 from synthmon.core.clauses import Word
 from synthmon.core.evidence import Evidence
 from synthmon.core.journey import Journey
-from synthmon.core.proof.faults import Fault, Finding, Good, Injection, Trial
+from synthmon.core.proof.faults import COUNT, Fault, Finding, Good, Injection, Trial
 
 
 def of_events(journey: Journey, good: Good) -> Iterator[Trial]:
@@ -35,6 +36,16 @@ def of_events(journey: Journey, good: Good) -> Iterator[Trial]:
         before, after = by_name[first], by_name[second]
         if before.source == after.source:
             yield _of_pair(f"{before.source}/{first}", second, after.at_ns - before.at_ns, skews[before.source])
+
+
+def of_counts(journey: Journey, good: Good) -> Iterator[Trial]:
+    """Every place that has to be empty and was counted: one more waits there, and it cannot be counted."""
+    counted = {record.source for record in good.evidence if record.is_count}
+    promised = (clause.events[0] for clause in journey.promises.clauses if clause.word is Word.EMPTY)
+    for source in dict.fromkeys(promised):
+        if source in counted:
+            yield Trial(Injection(f"{source}/{COUNT}", Fault.BODY))
+            yield Trial(Injection(f"{source}/{COUNT}", Fault.ERROR))
 
 
 def _promised(journey: Journey, by_name: Mapping[str, Evidence]) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from synthmon.core.proof.mutations import Change
 from synthmon.core.run import Run
 
 RUN, LOOK = "another run", "an earlier look"  # whose answer a stale one is
+COUNT = "(count)"  # what `at` names of a source that counts
 
 
 class Fault(StrEnum):
@@ -47,6 +48,11 @@ class Injection:
     other: str = ""
 
     @property
+    def of_count(self) -> bool:
+        """Whether it is one of how many things wait somewhere."""
+        return self.at.endswith(f"/{COUNT}")
+
+    @property
     def text(self) -> str:
         """What it does, for a person."""
         match self.fault:
@@ -56,6 +62,10 @@ class Injection:
                 return f"{self.at.rpartition('/')[2]} and {self.other} change places"
             case Fault.STALE:
                 return f"the answer of {self.other or RUN}"
+            case Fault.BODY if self.of_count:
+                return "one more waits there"
+            case Fault.ERROR if self.of_count:
+                return "it cannot be counted"
         return _WORDS[self.fault]
 
 
@@ -83,6 +93,7 @@ class Trial:
     no_run: bool = False
     run_id: str = ""
     remedy: str = ""  # of what was missed
+    took_s: float = 0.0  # of its run, clean-up included
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,7 @@ class Good:
     names: Mapping[str, Any] = field(repr=False)
     said: Mapping[str, tuple[Any, Any]] = field(repr=False)
     evidence: tuple[Evidence, ...] = field(default=(), repr=False)
+    took_s: float = 0.0  # clean-up included
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +128,37 @@ def writes_of(journey: Journey) -> int:
 
 
 def writes_from(journey: Journey, step_id: str) -> frozenset[str]:
-    """The step and every later write that is made of what it, or another of these, saved."""
-    found = {step_id}
+    """The step, if it writes, and every later write that is made, or taken back, by what it or another of these saved.
+
+    What a step hears was said already, so that one which listens is not among them for its own sake.
+    """
+    made = {step_id}
     for step in journey.flat:
-        if step.spec is not None and step.spec.effect and any(owner(name, journey) in found for name in step.renders):
-            found.add(step.id)
-    return frozenset(found)
+        if any(owner(name, journey) in made for name in step.renders | _cleaned_by(step)):
+            made.add(step.id)
+    return frozenset(
+        step.id
+        for step in journey.flat
+        if step.id in made and step.spec is not None and step.spec.effect and (step.hears is None or step.id != step_id)
+    )
 
 
 def used_by_writes(journey: Journey) -> frozenset[str]:
     """The names from which a write or a clean-up is made: one that is wrong could hit what is not ours."""
     found: set[str] = set()
     for step in journey.flat:
+        found |= _cleaned_by(step)
         if step.spec is not None and step.spec.effect:
             found |= step.renders
-        if step.undo is not None:
-            looks = [look for look in (step.undo.find, step.undo.gone) if look]
-            found |= step.undo.spec.refs.union(*(look.spec.refs for look in looks))
     return frozenset(found)
+
+
+def _cleaned_by(step: Step) -> frozenset[str]:
+    """The names that its clean-up reads."""
+    if step.undo is None:
+        return frozenset()
+    looks = [look for look in (step.undo.find, step.undo.gone) if look]
+    return step.undo.spec.refs.union(*(look.spec.refs for look in looks))
 
 
 def owner(name: str, journey: Journey) -> str:

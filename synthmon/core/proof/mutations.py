@@ -10,15 +10,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
-from synthmon.core.answers import headers_map, media_type, says_json
-from synthmon.core.door import HttpAnswer, Rows
-from synthmon.core.foreign import InvalidJson, decode, parse_json
+from synthmon.core.browsing import Visited
+from synthmon.core.door import HttpAnswer
+from synthmon.core.foreign import decode
 from synthmon.core.messages import Message
+from synthmon.core.proof.contents import Telling, content_of, with_content
 
 MOST_FIELDS = 200  # of one answer
 EACH = "[]"  # in a path: every entry of a list
+JSON_PARTS = ("body", "messages")  # of an answer that is no JSON itself
 DISTINCT = 10**12  # added to a number that has to be told apart from every other text
 
 Path = tuple[str, ...]
@@ -56,26 +56,6 @@ def spelled(path: Path) -> str:
     return ".".join(path).replace(f".{EACH}", EACH)
 
 
-def content_of(answer: Any) -> Any:
-    """The JSON of an answer or of a message, the rows of a query as a list; None when there is none."""
-    match answer:
-        case HttpAnswer():
-            kind = media_type(headers_map(answer.headers))
-            return _parsed(answer.content) if says_json(kind, "GET", answer.status, answer.content) else None
-        case Message():
-            return _parsed(answer.content)
-        case Rows():
-            return {"rows": [dict(row) for row in answer.rows]}
-    return None
-
-
-def with_content(answer: Any, content: Any) -> Any:
-    """The same answer with other JSON in it."""
-    if isinstance(answer, Rows):
-        return replace(answer, rows=tuple(content["rows"]))
-    return replace(answer, content=orjson.dumps(content))
-
-
 def changed(answer: Any, change: Change, keep: Sequence[str] = ()) -> Any:
     """The answer with that wrong; the same one if it has no such part. `keep` are texts that stay in a plain text."""
     if not change.path:
@@ -92,6 +72,16 @@ def fields_of(content: Any) -> tuple[list[Path], list[Path]]:
     for path, value in _walk(content, ()):
         (lists if isinstance(value, list) else values).setdefault(path)
     return list(values)[:MOST_FIELDS], list(lists)[:MOST_FIELDS]
+
+
+def ways_of(answer: Any, path: Path) -> tuple[How, ...]:
+    """How a value there can be wrong besides being another: an entry of a list is never missing, the list is shorter;
+    and in what is no JSON nothing is of another type."""
+    if not path:
+        return ()
+    if isinstance(answer, Telling) and path[0] not in JSON_PARTS:
+        return (How.MISSING,) if isinstance(answer, Visited) and path[0] == "read" else ()
+    return (How.TYPE,) if path[-1] == EACH else (How.MISSING, How.TYPE)
 
 
 def values_at(content: Any, path: Path) -> list[Any]:
@@ -154,13 +144,6 @@ def other_digits(text: str, keep: Sequence[str]) -> str:
         return re.sub(r"\d", _next_digit, text)
     parts = re.split(f"({'|'.join(kept)})", text)
     return "".join(part if i % 2 else re.sub(r"\d", _next_digit, part) for i, part in enumerate(parts))
-
-
-def _parsed(content: bytes) -> Any:
-    try:
-        return parse_json(content)
-    except InvalidJson:
-        return None
 
 
 def _with_other_text(answer: Any, keep: Sequence[str]) -> Any:

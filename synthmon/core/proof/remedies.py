@@ -7,9 +7,14 @@ from typing import Any
 
 import orjson
 
+from synthmon.core.browsing import Visited
+from synthmon.core.door import Rows
 from synthmon.core.journey import Journey, Step
+from synthmon.core.proof.contents import Telling, content_of
 from synthmon.core.proof.faults import Fault, Good, Injection, step_of
-from synthmon.core.proof.mutations import EACH, How, Path, content_of, spelled, values_at
+from synthmon.core.proof.mutations import EACH, How, Path, spelled, values_at
+
+LONGEST = 60  # of a text that a check compares
 
 
 def remedy(injection: Injection, journey: Journey, good: Good) -> str:
@@ -21,19 +26,18 @@ def remedy(injection: Injection, journey: Journey, good: Good) -> str:
     match injection.fault:
         case Fault.BODY:
             return f"add {_check(injection, step, good)} to {place}"
-        case Fault.DROP if step.hears is not None:
-            return f"add `- count == 1` to {place}"
+        case Fault.DROP | Fault.DUPLICATE if step.hears is not None:
+            stays = injection.fault is Fault.DROP or step.hears.settle_s > 0
+            return f"add {'' if stays else '`settle: 1s` and '}`- count == {len(good.said[step.id][1])}` to {place}"
         case Fault.DROP:
             return f"read back what {step.id} made: a step after {step.place.file}:{step.place.line} with `within:`"
-        case Fault.DUPLICATE:
-            return f"add `settle: 1s` and `- count == 1` to {place}"
         case Fault.ERROR:
-            return f"add `- status == 200` to {place}"
+            return f"add {_of_status(step, good)} to {place}"
         case Fault.STALE:
             return f"compare something of this run, such as `run.namespace` in what was made, in {place}"
         case Fault.DELAY:
             return f"add `within: 5s` to {place}"
-        case Fault.REORDER:
+        case Fault.REORDER | Fault.DUPLICATE:
             return f"compare `messages[0]` and `messages[1]` in {place}"
 
 
@@ -65,19 +69,24 @@ def _check(injection: Injection, step: Step, good: Good) -> str:
     assert change is not None  # who says that something else was said, says what
     answer = good.said[step.id][1]
     content = content_of(answer[0] if step.hears is not None else answer)
-    root = "message.json" if step.hears is not None else "" if step.spec and step.spec.kind == "query" else "body"
+    root = "message.json" if step.hears is not None else "" if isinstance(answer, Rows | Telling) else "body"
     if not change.path:
         return "a check on `message.text`"
     found = values_at(content, change.path)
     if change.how in (How.EMPTY, How.TWICE):
-        return f"`- size({_joined(root, change.path)}) == {len(found[0]) if found else 1}`"
-    if change.how is How.MISSING:
+        return _line(f"size({_joined(root, change.path)}) == {len(found[0]) if found else 1}")
+    if change.how is How.MISSING and not isinstance(answer, Visited):  # what is read of a page is a name, and no field
         return _where(root, change.path, "has({})")
     if any(name.startswith(f"{step.id}.") for name, known in good.names.items() if known in found):
-        return f"a later step that reads what {spelled(change.path)} names, or its form,"
+        return f"a later step that reads what {spelled(change.path)} names, or a check of its form,"
     wanted = _wanted(found, good)
+    if not wanted and change.path[-1] == EACH and change.path.count(EACH) == 1:
+        return _line(f"{_joined(root, change.path[:-1])} == {orjson.dumps(found).decode()}")
     if not wanted:
         return f"what {spelled(change.path)} should be"
+    if isinstance(answer, Telling) and len(wanted) > LONGEST and isinstance(found[0], str):
+        begins = orjson.dumps(found[0].strip().splitlines()[0][:LONGEST]).decode()
+        return _where(root, change.path, f"{{}}.contains({begins})")
     return _where(root, change.path, f"{{}} == {wanted}")
 
 
@@ -98,13 +107,31 @@ def _is_plain(value: Any) -> bool:
     return not isinstance(value, str) or len(value) < 3
 
 
+def _of_status(step: Step, good: Good) -> str:
+    """That it says what it said."""
+    assert step.spec is not None  # only a step with a spec is answered
+    status = step.spec.see(*good.said[step.id]).get("status", 200)
+    return _line(f"status == {orjson.dumps(status).decode()}")
+
+
 def _where(root: str, path: Path, check: str) -> str:
     """The check on a field, over all entries where it lies in a list."""
     if EACH not in path:
-        return f"`- {check.format(_joined(root, path))}`"
+        return _line(_filled(check, _joined(root, path)))
     at = len(path) - 1 - path[::-1].index(EACH)
     inner = _joined("e", path[at + 1 :])
-    return f"`- {_joined(root, path[:at])}.all(e, {check.format(inner)})`"
+    return _line(f"{_joined(root, path[:at])}.all(e, {_filled(check, inner)})")
+
+
+def _filled(check: str, name: str) -> str:
+    """What is compared may itself have braces."""
+    return check.replace("{}", name, 1)
+
+
+def _line(check: str) -> str:
+    """A line of `expect`, in quotes where YAML would read it otherwise."""
+    said = check.replace("'", "''")
+    return f"`- '{said}'`" if ": " in check or " #" in check else f"`- {check}`"
 
 
 def _joined(root: str, path: Path) -> str:

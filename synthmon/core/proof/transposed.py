@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from synthmon.core.door import HttpAnswer, HttpRequest
 from synthmon.core.foreign import InvalidJson, decode, parse_json
-from synthmon.core.proof.mutations import content_of, with_content
+from synthmon.core.proof.contents import content_of, with_content
 from synthmon.core.run import Run
 
 SHORTEST = 4  # of a text that is replaced
 
 
-def transposed(answer: HttpAnswer, then: tuple[HttpRequest, Run], now: tuple[HttpRequest, Run]) -> HttpAnswer:
+def transposed(answer: Any, then: tuple[Any, Run], now: tuple[Any, Run]) -> Any:
     """What was answered then, with the texts of the request and of the run of now. What the target made up stays."""
     texts = _told(then[0], now[0]) | {then[1].id: now[1].id, then[1].namespace: now[1].namespace}
     later = now[1].started - then[1].started
-    headers = tuple((name, _text(value, texts)) for name, value in answer.headers)
     content = content_of(answer)
     if content is not None:
-        made: HttpAnswer = with_content(answer, _transposed(content, texts, then[1].started, later))
-        return replace(made, headers=headers)
+        answer = with_content(answer, _transposed(content, texts, then[1].started, later))
+    if not isinstance(answer, HttpAnswer):
+        return answer
+    headers = tuple((name, _text(value, texts)) for name, value in answer.headers)
+    if content is not None:
+        return replace(answer, headers=headers)
     return replace(answer, headers=headers, content=_text(decode(answer.content, "utf-8"), texts).encode())
 
 
@@ -56,9 +59,12 @@ def _text(text: str, texts: Mapping[str, str]) -> str:
     return text
 
 
-def _told(then: HttpRequest, now: HttpRequest) -> dict[str, str]:
+def _told(then: Any, now: Any) -> dict[str, str]:
     """The texts of one request that are others in the other."""
-    pairs = [*zip(_parts(then.url), _parts(now.url), strict=False), *_differing(_body(then), _body(now))]
+    if isinstance(then, HttpRequest):
+        pairs = [*zip(_parts(then.url), _parts(now.url), strict=False), *_differing(_body(then), _body(now))]
+    else:
+        pairs = _differing(_plain(then), _plain(now))
     return {old: new for old, new in pairs if old != new and len(old) >= SHORTEST}
 
 
@@ -72,6 +78,18 @@ def _body(request: HttpRequest) -> Any:
         return parse_json(request.body or b"")
     except InvalidJson:
         return dict(parse_qsl(decode(request.body or b"", "utf-8")))
+
+
+def _plain(value: Any) -> Any:
+    """A request as JSON, as far as it is."""
+    match value:
+        case Mapping():
+            return {key: _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    return value
 
 
 def _differing(then: Any, now: Any) -> list[tuple[str, str]]:

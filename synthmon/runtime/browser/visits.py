@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,57 +15,26 @@ from synthmon.core.door import Envelope, HttpRequest, Trouble
 from synthmon.core.outcomes import Reason
 from synthmon.core.secrets import Vault
 from synthmon.core.timing import Timing
-from synthmon.runtime.browser.acting import NotDone, Sealed, act
-from synthmon.runtime.browser.chromium import Browsers, NoBrowser
+from synthmon.runtime.browser.acting import Sealed, act
+from synthmon.runtime.browser.chromium import Browsers
 from synthmon.runtime.browser.looking import Watcher, look_at, take_picture
 from synthmon.runtime.browser.passage import Passage, Stamped, matters
+from synthmon.runtime.browser.way import Room, Way
 from synthmon.runtime.outbound.door import Site
-from synthmon.runtime.outbound.gate import Ticket, Withdrawn
+from synthmon.runtime.outbound.gate import Withdrawn
 from synthmon.runtime.outbound.lag import LoopLag
 from synthmon.runtime.outbound.names import LookUp
 from synthmon.runtime.outbound.opening import opened
 from synthmon.runtime.outbound.redirects import Hop
 from synthmon.runtime.outbound.timing import timing_of
-from synthmon.runtime.outbound.trouble import Scene, classify
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import Page
 
 PICTURE_S = 2.0
 BACKSTOP_S = 1.0  # after the limit of an action, which says more
 LAG_PART = 0.1  # of a visit: it lasts seconds, and a stall of our loop changes little of it
 MOST_PICTURES = 20  # of one run
-
-
-@dataclass(slots=True, eq=False)
-class _Room:
-    """The context of one run at one system; visits in it come one after the other."""
-
-    passage: Passage
-    context: BrowserContext | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-@dataclass(slots=True, eq=False)
-class _Way:
-    """One visit on its way."""
-
-    visit: Visit
-    envelope: Envelope
-    began_ns: int
-    deadline_ns: int
-    ready_ns: int = 0  # when the page was there: all before is ours
-    where: str = "the target"
-    room: _Room | None = None
-    watcher: Watcher | None = None
-    ticket: Ticket | None = None
-    limit: asyncio.Timeout | None = None
-    withdrawn: bool = False
-    shot: str = ""
-
-    @property
-    def left_s(self) -> float:
-        return max(0.0, (self.deadline_ns - time.monotonic_ns()) / 1e9)
 
 
 class Visits:
@@ -84,15 +53,15 @@ class Visits:
     ) -> None:
         self._browsers, self._run_id, self._vault, self._find_site = browsers, run_id, vault, find_site
         self._look_up, self._lag, self._stamped, self._takes_pictures = look_up, lag, stamped, takes_pictures
-        self._rooms: dict[str, _Room] = {}
-        self._ways: set[_Way] = set()
+        self._rooms: dict[str, Room] = {}
+        self._ways: set[Way] = set()
         self._withdrawn = False
         self.pictures: dict[str, bytes] = {}
 
     async def visit(self, visit: Visit, envelope: Envelope) -> Visited | Trouble:
         """See `core.door.Door.visit`. It counts as one request against the system's limits, however much it loads."""
         began_ns = time.monotonic_ns()
-        way = _Way(visit, envelope, began_ns, began_ns + int(envelope.timeout_s * 1e9))
+        way = Way(visit, envelope, began_ns, began_ns + int(envelope.timeout_s * 1e9))
         self._ways.add(way)
         try:
             async with asyncio.timeout(envelope.timeout_s + BACKSTOP_S + PICTURE_S) as way.limit:
@@ -124,7 +93,7 @@ class Visits:
             if room.context is not None:
                 await self._browsers.close(room.context, room.passage)
 
-    async def _travel(self, way: _Way) -> Visited | Trouble:
+    async def _travel(self, way: Way) -> Visited | Trouble:
         visit, envelope = way.visit, way.envelope
         site = self._find_site(envelope.system)
         hop = opened(HttpRequest("GET", visit.url, visit.headers), site.system.base_at(envelope.location), self._vault)
@@ -142,7 +111,7 @@ class Visits:
             finally:
                 site.gate.limiter.leave()
 
-    async def _visited(self, way: _Way, room: _Room, hop: Hop, ready: list[Sealed]) -> Visited | Trouble:
+    async def _visited(self, way: Way, room: Room, hop: Hop, ready: list[Sealed]) -> Visited | Trouble:
         async with asyncio.timeout(way.left_s):
             page = await self._page(room)
         way.room, way.ready_ns = room, time.monotonic_ns()
@@ -153,7 +122,7 @@ class Visits:
             finally:
                 await way.watcher.close()
 
-    async def _on_the_page(self, way: _Way, page: Page, url: httpx.URL, ready: list[Sealed]) -> Visited | Trouble:
+    async def _on_the_page(self, way: Way, page: Page, url: httpx.URL, ready: list[Sealed]) -> Visited | Trouble:
         assert way.watcher is not None  # set by the caller
         trouble: Trouble | None = None
         seen: Visited | None = None
@@ -172,7 +141,7 @@ class Visits:
         if trouble is not None:
             return replace(trouble, shot=way.shot)
         assert seen is not None  # or there was trouble
-        trips = [trip for trip in self._passage(way).trips if not trip.refused and matters(str(trip.url))]
+        trips = [trip for trip in way.passage.trips if not trip.refused and matters(str(trip.url))]
         return replace(
             seen,
             timing=self._timing(way),
@@ -181,17 +150,17 @@ class Visits:
             shot=way.shot,
         )
 
-    async def _seen(self, way: _Way, page: Page, url: httpx.URL, ready: list[Sealed]) -> Visited:
+    async def _seen(self, way: Way, page: Page, url: httpx.URL, ready: list[Sealed]) -> Visited:
         assert way.watcher is not None  # set by the caller
         await act(page, Sealed.opening(str(url)), way.left_s)
         for action in ready:
             await act(page, action, way.left_s, str(url))
         return await look_at(page, way.visit, way.watcher)
 
-    async def _unless_it_is_decided(self, way: _Way, work: Coroutine[Any, Any, Visited]) -> Visited | None:
+    async def _unless_it_is_decided(self, way: Way, work: Coroutine[Any, Any, Visited]) -> Visited | None:
         """What the work comes to; None when something was refused or lost meanwhile, so that nothing more can help."""
         assert way.watcher is not None  # set by the caller
-        passage, watcher, task = self._passage(way), way.watcher, asyncio.create_task(work)
+        passage, watcher, task = way.passage, way.watcher, asyncio.create_task(work)
         try:
             while True:
                 passage.stirred.clear()
@@ -208,7 +177,7 @@ class Visits:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _page(self, room: _Room) -> Page:
+    async def _page(self, room: Room) -> Page:
         from playwright.async_api import Error
 
         for last in (False, True):
@@ -223,13 +192,13 @@ class Visits:
                     raise
         raise AssertionError("the loop returns")
 
-    def _room(self, site: Site) -> _Room:
+    def _room(self, site: Site) -> Room:
         name = site.system.name
         if name not in self._rooms:
-            self._rooms[name] = _Room(Passage(site, self._look_up, self._vault, self._stamped))
+            self._rooms[name] = Room(Passage(site, self._look_up, self._vault, self._stamped))
         return self._rooms[name]
 
-    async def _picture(self, way: _Way, page: Page, ready: list[Sealed]) -> None:
+    async def _picture(self, way: Way, page: Page, ready: list[Sealed]) -> None:
         if not self._takes_pictures or way.visit.picture is Picture.NEVER or len(self.pictures) >= MOST_PICTURES:
             return
         filled = [action.target for action in ready if action.secret]
@@ -238,9 +207,9 @@ class Visits:
             way.shot = f"{self._run_id}-{len(self.pictures) + 1}.png"
             self.pictures[way.shot] = taken
 
-    def _refused(self, way: _Way) -> Trouble | None:
+    def _refused(self, way: Way) -> Trouble | None:
         """What the page asked for and must not have: nobody can say what it would have been with that."""
-        refusals = self._passage(way).refusals()
+        refusals = way.passage.refusals()
         if not refusals:
             return None
         first, more = refusals[0], len(refusals) - 1
@@ -250,52 +219,25 @@ class Visits:
         said += f", or `without: [{host}]` if the page need not have it"
         return Trouble(Reason.EGRESS_BLOCKED, self._vault.redact(said), True, self._timing(way))
 
-    def _lost(self, way: _Way) -> Trouble | None:
+    def _lost(self, way: Way) -> Trouble | None:
         """Why the last main document did not come, if it did not: then the page is the browser's own."""
         assert way.watcher is not None  # a page was there
-        trip = self._passage(way).trip_to(way.watcher.asked_for) if way.watcher.asked_for else None
+        trip = way.passage.trip_to(way.watcher.asked_for) if way.watcher.asked_for else None
         if trip is None or trip.trouble is None:
             return None
         if way.ticket is not None:
             way.ticket.troubled(trip.trouble.reason, trip.trouble.detail)
         return replace(trip.trouble, timing=self._timing(way))
 
-    def _trouble(self, error: Exception, way: _Way) -> Trouble:
-        reason, said = self._judged(error, way)
+    def _trouble(self, error: Exception, way: Way) -> Trouble:
+        reason, said = way.judged(error)
         if way.room is not None and not way.withdrawn and reason is not Reason.BROWSER and (lost := self._lost(way)):
             return lost
         if way.ticket is not None and way.room is None:
             way.ticket.troubled(reason, said)
-        return Trouble(reason, self._vault.redact(said), self._sent(way), self._timing(way))
+        return Trouble(reason, self._vault.redact(said), way.sent, self._timing(way))
 
-    def _judged(self, error: Exception, way: _Way) -> tuple[Reason, str]:
-        if way.withdrawn:
-            return Reason.INTERRUPTED, "everything was told to stop before this was over"
-        match error:
-            case NoBrowser():
-                return Reason.BROWSER, str(error)
-            case NotDone():
-                return error.reason, str(error)
-            case TimeoutError() if way.room is None:
-                return Reason.SATURATED, (
-                    f"no page was open within {way.envelope.timeout_s:.3g} s: other visits, or the start of the "
-                    "browser, took that long"
-                )
-            case TimeoutError():
-                return Reason.TIMEOUT, f"the page did not come to rest within {way.envelope.timeout_s:.3g} s"
-        if type(error).__module__.startswith("playwright"):
-            return Reason.BROWSER, f"our browser ended, or its page crashed: {str(error).splitlines()[0][:200]}"
-        judged = classify(error, Scene(way.where, False, way.envelope.timeout_s, sent=self._sent(way)))
-        return judged.reason, judged.detail
-
-    def _sent(self, way: _Way) -> bool:
-        return way.room is not None and any(trip.stamps.written for trip in way.room.passage.trips)
-
-    def _passage(self, way: _Way) -> Passage:
-        assert way.room is not None  # a page was there
-        return way.room.passage
-
-    def _timing(self, way: _Way) -> Timing:
+    def _timing(self, way: Way) -> Timing:
         """Of the document of the first navigation, and until now as its reading."""
         now_ns = time.monotonic_ns()
         ours_ns = (way.ready_ns or now_ns) - way.began_ns

@@ -211,7 +211,7 @@ class HttpDoor:
             hop.method,
             hop.url,
             headers=self._headers(hop, envelope, site),
-            content=hop.body,
+            stream=httpx.ByteStream(hop.body or b""),  # as `content`, httpx would make the headers a second time
             extensions={
                 "stamps": stamps,
                 "deadline_ns": trip.deadline_ns,
@@ -225,19 +225,23 @@ class HttpDoor:
             response = await self._transport(site, hop.url.scheme == "https").handle_async_request(request)
             try:
                 assert isinstance(response.stream, AsyncIterable)  # our transports are asynchronous, all of them
-                encodings = response.headers.get("content-encoding", "")
+                headers = tuple(map(_as_text, response.headers.raw))
+                encodings = ",".join(value for name, value in headers if name == "content-encoding")
                 content = await read_whole(response.stream, encodings, self._sizes.body_bytes)
             finally:
                 await response.aclose()
         finally:
             stamps.done_ns = stamps.done_ns or time.monotonic_ns()
-        return _Got(response.status_code, tuple(map(_as_text, response.headers.raw)), content)
+        return _Got(response.status_code, headers, content)
 
     def _headers(self, hop: Hop, envelope: Envelope, site: Site) -> list[tuple[bytes, bytes]]:
+        """The writer's, the run's marks, and those that only the door sets (`core.headers.CONNECTION`)."""
         headers = self.stamped(hop.headers, envelope.key, site.system.propagate)
         raw = [(name.encode("ascii"), value.encode()) for name, value in headers]
         named = {name.lower() for name, _ in raw}
-        return raw + [each for each in _OFFERED if each[0] not in named]
+        raw += [each for each in _OFFERED if each[0] not in named]
+        size = [(b"Content-Length", b"%d" % len(hop.body or b""))] if hop.body or hop.method in _SAY_LENGTH else []
+        return [(b"Host", hop.url.netloc), *raw, *size]
 
     def _transport(self, site: Site, secure: bool) -> httpx.AsyncBaseTransport:
         key = (site.system.name, secure)
@@ -293,3 +297,4 @@ def _where(url: httpx.URL) -> str:
 
 
 _OFFERED = ((b"accept", b"*/*"), (b"accept-encoding", ACCEPT_ENCODING))
+_SAY_LENGTH = frozenset(("POST", "PUT", "PATCH"))  # also when they have no body (RFC 9110 8.6)

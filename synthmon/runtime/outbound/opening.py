@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from urllib.parse import quote
 
 import httpx
@@ -39,12 +40,18 @@ def _joined(base: str, url: str) -> str:
 
 
 def _url(text: str, vault: Vault) -> httpx.URL:
-    if sealed(text):
-        text = _HANDLE.sub(lambda found: quote(vault.reveal(found[0]), safe=""), text)
     try:
-        return httpx.URL(text)
+        if sealed(text):  # what is opened is not kept
+            return httpx.URL(_HANDLE.sub(lambda found: quote(vault.reveal(found[0]), safe=""), text))
+        return _parsed(text)
     except httpx.InvalidURL as error:
         raise Unfit(f"the URL cannot be sent: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> httpx.URL:
+    """Parsing takes long, and a poll asks the same URL again and again."""
+    return httpx.URL(text)
 
 
 def _header(name: str, value: str) -> str:

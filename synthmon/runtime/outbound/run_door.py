@@ -25,7 +25,7 @@ from synthmon.core.door import (
     Trouble,
 )
 from synthmon.core.inbound import Address, Call, Crowded, Deaf, Hook, Hooks, NotListening
-from synthmon.core.messages import Message, Publication
+from synthmon.core.messages import Declined, Message, Publication
 from synthmon.core.outcomes import Reason, whose
 from synthmon.core.payload import revealed
 from synthmon.core.secrets import SecretError, Vault
@@ -114,12 +114,15 @@ class RunDoor:
             hear(_message(call))
             return True
 
+        def refused(why: str) -> None:
+            hear(Declined(Reason.NONE, why))
+
         try:
             replies = [
                 replace(reply, body=opened_content(reply.body, tuple(reply.headers.items()), self._vault))
                 for reply in hook.replies
             ]
-            address = self._hooks.open(replace(hook, replies=replies), take)
+            address = self._hooks.open(replace(hook, replies=replies), take, refused)
         except NotListening as error:
             return Trouble(Reason.NO_LISTENER, str(error), sent=False)
         except Crowded as error:

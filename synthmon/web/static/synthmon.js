@@ -1,4 +1,4 @@
-// What the pages cannot do without a script: say how an action went, copy a text, look again.
+// What the pages cannot do without a script: say how an action went, replay a run, copy a text, look again.
 "use strict";
 
 const say = (text, href) => {
@@ -27,6 +27,26 @@ document.addEventListener("htmx:afterRequest", (event) => {
   else if (told.run) say("Started. See the run " + told.run.slice(0, 8), "/runs/" + encodeURIComponent(told.run));
   else say("Done.");
   htmx.trigger(document.body, "changed");
+});
+
+const ask = async (way, wish) => {
+  const headers = { "content-type": "application/json", "x-synthmon": "1" };
+  try {
+    return await (await fetch(way, { method: "POST", headers, body: JSON.stringify(wish) })).json();
+  } catch {
+    return {};
+  }
+};
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-replay]");
+  if (!button) return;
+  const planned = await ask(button.dataset.replay, {});
+  if (!planned.plan) return say(planned.detail || "synthmon did not answer.");
+  if (!confirm(planned.plan.lines.join("\n") + "\n\nSend it?")) return;
+  const begun = await ask(button.dataset.replay, { yes: true });
+  if (!begun.plan) say(begun.detail || "synthmon did not answer.");
+  else say("It is replayed. See how it stands", button.dataset.replay);
 });
 
 document.addEventListener("click", async (event) => {

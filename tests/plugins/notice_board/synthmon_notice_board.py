@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from synthmon.connections.breaking import Breakable
 from synthmon.core.connections import ConnectionTrouble, Outlet
 from synthmon.core.door import OpenEar
-from synthmon.core.evidence import Tell, Wanted, Watermark, fields_of, from_fields
+from synthmon.core.evidence import Tell, Wanted, Watermark
+from synthmon.core.fields import fields_of, from_fields
 from synthmon.core.messages import Publication
 from synthmon.core.outcomes import Reason
 from synthmon.core.sources import Means, Source

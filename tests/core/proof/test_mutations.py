@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from synthmon.core.door import HttpAnswer, HttpRequest, Rows
 from synthmon.core.messages import Message
+from synthmon.core.proof.contents import content_of
 from synthmon.core.proof.mutations import (
     Change,
     How,
     apply,
     changed,
-    content_of,
     fields_of,
     of_another_type,
     other,

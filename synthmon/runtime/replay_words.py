@@ -1,24 +1,20 @@
-"""What a replay would send, where, as whom and with which keys, before anything leaves."""
+"""What a replay would send, where, as whom and with which keys, in words: for a person and for a program."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from synthmon.cli.plan import draw_plan
+from synthmon.core.replaying import Plan
 from synthmon.language.settings import Invented, Settings
-from synthmon.runtime.replay_plan import Plan
+from synthmon.runtime.sending import Line, plan_lines
 
 
-def draw_replay(plan: Plan, settings: Settings) -> RenderableType:
+def replay_lines(plan: Plan, settings: Settings) -> tuple[Line, ...]:
     """The whole plan for a person."""
-    return Group(
-        *(Text(line, "bold" if at == 0 else "") for at, line in enumerate(_lines(plan, settings))),
-        draw_plan(plan.journey, settings, plan.seed_of, plan.again),
-    )
+    head, *more = _lines(plan, settings)
+    steps = plan_lines(plan.journey, settings, plan.seed_of, plan.again)
+    return (((head, "bold"),), *(((line, ""),) for line in more), *steps)
 
 
 def plan_words(plan: Plan) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where a service of AWS is and whose keys open it: only what the settings say."""
+"""Where a service of AWS is: only what the settings say."""
 
 from __future__ import annotations
 
@@ -6,21 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
-
-from pydantic import BaseModel, ConfigDict, Field
-
-SECRETS = frozenset(("access_key", "secret_key", "session_token"))
-
-
-class AwsKeys(BaseModel):
-    """The keys of every connection to AWS, beside its address."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    region: str = Field("", description="The region, `eu-west-1`. Default: that of the address.")
-    access_key: str = Field(description="The access key id, by reference: `env:PROBE_KEY_ID`.")
-    secret_key: str = Field(description="The secret access key, by reference: `env:PROBE_KEY`.")
-    session_token: str | None = Field(None, description="The session token of keys for a while, by reference.")
 
 
 @dataclass(frozen=True, slots=True)
