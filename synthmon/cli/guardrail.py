@@ -143,8 +143,8 @@ def _of_suspect(journey: Journey, predicate: object, bad: Record, good: Sequence
 
 
 def _tested(journey: Journey, found: Guard, bad: Record, good: Sequence[Record]) -> Backtest:
-    from synthmon.core.clocks import edges, learn
     from synthmon.core.finding.backtest import back_test
+    from synthmon.core.sequence.clocks import edges, learn
 
     skew_s = max((source.skew_s for source in journey.promises.sources), default=0.01)
     clocks = learn([edge for record in (bad, *good) for edge in edges(record.evidence)], round(skew_s * 1e9))
@@ -154,7 +154,7 @@ def _tested(journey: Journey, found: Guard, bad: Record, good: Sequence[Record])
 
 def _refuse(found: Guard, tested: Backtest) -> NoReturn:
     """Why it is no guard."""
-    from synthmon.core.judgement import Verdict
+    from synthmon.core.sequence.judgement import Verdict
 
     said = [f"{found.clause.word} {list(found.clause.events)} does not tell the bad run from the good ones."]
     if tested.bad.verdict is not Verdict.FAIL:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from synthmon.core.debts import Clean
-from synthmon.core.transact import Transaction
+from synthmon.core.transact.transaction import Transaction
+from synthmon.core.undo.debts import Clean
 
 
 class Stage:

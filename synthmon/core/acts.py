@@ -7,8 +7,8 @@ from typing import Any
 
 from synthmon.core.door import Trouble
 from synthmon.core.evidence import Wanted
-from synthmon.core.intents import Intent, Learned, Settled
 from synthmon.core.sources import Source
+from synthmon.core.undo.intents import Intent, Learned, Settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from synthmon.core.clauses import Clause, EventSpec
 from synthmon.core.errors import Place
 from synthmon.core.expressions import Expression, Scope
+from synthmon.core.sequence.clauses import Clause, EventSpec
 from synthmon.core.sources import Source
 from synthmon.core.templates import Template
 

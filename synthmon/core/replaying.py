@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.finding.order import Finding, Hold
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Original, Record, Run
+from synthmon.core.sequence.clocks import TRUSTED, Clocks
 
 MOST_TIMES = 20
 

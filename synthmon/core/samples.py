@@ -46,9 +46,9 @@ from synthmon.core.families import (
     Form,
 )
 from synthmon.core.journey import Every, Journey, Slo
-from synthmon.core.judgement import Verdict
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import ODD_ORDER, Attempt, Record
+from synthmon.core.sequence.judgement import Verdict
 
 MOST_SERIES = 64
 """For one journey in one location, the journey's own constants included."""

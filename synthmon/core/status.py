@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
 from synthmon.core.replaying import Replaying, Wish
 from synthmon.core.run import Record
+from synthmon.core.undo.debt_budget import DebtBudget
 
 
 @dataclass(frozen=True, slots=True)

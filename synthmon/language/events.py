@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from synthmon.core.clauses import EVENT_NAMES, Clause, EventSpec, Word
 from synthmon.core.journey import Check, Promises
+from synthmon.core.sequence.clauses import EVENT_NAMES, Clause, EventSpec, Word
 from synthmon.core.sources import Source
 from synthmon.language.evidence import find_sources
 from synthmon.language.faults import check_keys, keys_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from synthmon.core.clauses import Clause, EventSpec, Word
+from synthmon.core.sequence.clauses import Clause, EventSpec, Word
 from synthmon.language.documents import Document, read
 from synthmon.language.yaml_text import Noted, lines
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics_text
 
-from synthmon.core.debt_budget import EVERYWHERE, DebtBudget
 from synthmon.core.spending import Budget
+from synthmon.core.undo.debt_budget import EVERYWHERE, DebtBudget
 
 _LATENESS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from synthmon.core.owed import OpenDebt
+from synthmon.core.undo.owed import OpenDebt
 from synthmon.runtime.instants import Clock
 
 FIRST_REST_S, LONGEST_REST_S = 10.0, 300.0  # between tries at one debt that its system answered

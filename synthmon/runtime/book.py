@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from synthmon.core.intents import Entry, Fenced, Intent, Journal, Learned, Opened
 from synthmon.core.secrets import Vault
+from synthmon.core.undo.intents import Entry, Fenced, Intent, Journal, Learned, Opened
 
 
 class Book:

@@ -14,13 +14,13 @@ from typing import Any
 import structlog
 
 from synthmon import __version__
-from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
 from synthmon.core.slots import due, interval_s
 from synthmon.core.status import Reloaded
+from synthmon.core.undo.debt_budget import DebtBudget
 from synthmon.language.load import Loaded, Loader
 from synthmon.language.revive import revive
 from synthmon.metrics.board import Board

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from synthmon.core.intents import Fenced, Journal, Settled
+from synthmon.core.undo.intents import Fenced, Journal, Settled
 from synthmon.language.kinds import find_kinds
 from synthmon.language.settings import Settings
 from synthmon.runtime.arrears import Arrears, Owing, tries_path

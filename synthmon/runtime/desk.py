@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
 from synthmon.core.replaying import Replaying, Wish
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Reloaded, Unavailable
+from synthmon.core.undo.debt_budget import DebtBudget
 from synthmon.identities.pools import Leases, LeasesUnavailable
 from synthmon.runtime.arrears import Owing
 from synthmon.runtime.replays import Replays

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from synthmon.core.history import History
-from synthmon.core.intents import Claim, Journal, Whose
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
 from synthmon.core.slots import Gap, gap, next_slot
+from synthmon.core.undo.intents import Claim, Journal, Whose
 
 RIVALS_S = 60.0  # a slot older than this, not claimed when we looked, is claimed by nobody else who starts beside us
 

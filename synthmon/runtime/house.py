@@ -10,12 +10,12 @@ from pathlib import Path
 
 from synthmon.core.expressions import Compiler, Scope
 from synthmon.core.history import History
-from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.run import Run, run_names
 from synthmon.core.secrets import Vault, seal
 from synthmon.core.spending import Spending
 from synthmon.core.templates import Template, compile_template
+from synthmon.core.undo.intents import Journal
 from synthmon.identities.open import open_leases
 from synthmon.identities.pools import Leases
 from synthmon.language.connections import entry_secret, find_connections

@@ -25,10 +25,10 @@ from synthmon.core.finding.investigation import Investigation, investigate
 from synthmon.core.finding.peers import Peers, clocks_of
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.production import judged
 from synthmon.core.run import Record
+from synthmon.core.sequence.production import judged
 from synthmon.core.sources import Source
-from synthmon.core.verdict import redacted
+from synthmon.core.transact.verdict import redacted
 from synthmon.language.settings import Settings
 from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.house import open_house

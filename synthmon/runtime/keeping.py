@@ -9,10 +9,10 @@ from dataclasses import replace
 import structlog
 
 from synthmon.core.history import History
-from synthmon.core.intents import Claim, Journal
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
+from synthmon.core.undo.intents import Claim, Journal
 
 MOST_UNSAVED = 10_000
 

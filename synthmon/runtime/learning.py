@@ -10,17 +10,17 @@ from datetime import datetime
 
 import structlog
 
-from synthmon.core.clocks import Clocks, Orders
 from synthmon.core.finding.happened import happened
 from synthmon.core.finding.normal import Normal
 from synthmon.core.finding.predicates import orders
-from synthmon.core.gather import assuming
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
-from synthmon.core.offsets import RUNS, Offsets
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import ODD_ORDER, Record
-from synthmon.core.sightings import Least, least
+from synthmon.core.sequence.clocks import Clocks, Orders
+from synthmon.core.sequence.offsets import RUNS, Offsets
+from synthmon.core.sequence.sightings import Least, least
+from synthmon.core.transact.gather import assuming
 
 MOST_LOOKED_AT = 500  # records of one run, in order of time
 MOST_NOTES = 5

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthmon.core.door import Door
-from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.kinds import Kind
 from synthmon.core.run import Run
 from synthmon.core.secrets import Vault
+from synthmon.core.undo.intents import Journal
 from synthmon.language.settings import Settings
 from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.instants import Clock

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from synthmon.core.intents import Journal, Opened, OpenRun, Whose
 from synthmon.core.journey import Journey
-from synthmon.core.owed import OpenDebt, head_of, open_debts
+from synthmon.core.undo.intents import Journal, Opened, OpenRun, Whose
+from synthmon.core.undo.owed import OpenDebt, head_of, open_debts
 from synthmon.language.kinds import Kinds
 from synthmon.language.revive import revive
 from synthmon.language.settings import Settings

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from synthmon.core.debt_budget import DebtBudget, debt_budget
-from synthmon.core.debts import Clean
-from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record, Run
+from synthmon.core.undo.debt_budget import DebtBudget, debt_budget
+from synthmon.core.undo.debts import Clean
+from synthmon.core.undo.intents import Journal
 from synthmon.language.settings import Settings
 from synthmon.runtime.house import House, open_house
 from synthmon.runtime.inbound import open_hooks

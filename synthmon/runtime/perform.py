@@ -12,12 +12,12 @@ from typing import Any, cast
 import structlog
 
 from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake, Watch, Widen
-from synthmon.core.debts import Clean
 from synthmon.core.door import Door, Envelope, Hear, Naming, OpenEar, Trouble
 from synthmon.core.evidence import Blind, Report
 from synthmon.core.kinds import Kind, Listens, Performs
 from synthmon.core.messages import Armed, Gap, Message
 from synthmon.core.outcomes import Reason
+from synthmon.core.undo.debts import Clean
 from synthmon.runtime.book import Book
 from synthmon.runtime.gathering import Gatherer, Watching
 from synthmon.runtime.instants import Clock

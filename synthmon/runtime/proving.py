@@ -10,10 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
 from synthmon.core import secrets
-from synthmon.core.debts import Clean
 from synthmon.core.door import Door
 from synthmon.core.evidence import Evidence
-from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
 from synthmon.core.proof.faults import Fault, Finding, Good, Injection, Proof, Trial
@@ -21,7 +19,9 @@ from synthmon.core.proof.proving import plan
 from synthmon.core.proof.remedies import remedy
 from synthmon.core.run import Record, Run
 from synthmon.core.secrets import Vault
-from synthmon.core.transact import Transaction
+from synthmon.core.transact.transaction import Transaction
+from synthmon.core.undo.debts import Clean
+from synthmon.core.undo.intents import Journal
 from synthmon.language.settings import Settings
 from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.house import open_house

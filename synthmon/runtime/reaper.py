@@ -8,13 +8,13 @@ from pathlib import Path
 
 import structlog
 
-from synthmon.core.debt_budget import DebtBudget, debt_budget
-from synthmon.core.debts import Clean, Debt
-from synthmon.core.intents import Journal, Whose
 from synthmon.core.journey import Journey
-from synthmon.core.owed import debts_of, repaying, run_of, step_of
 from synthmon.core.run import Record
 from synthmon.core.secrets import seal
+from synthmon.core.undo.debt_budget import DebtBudget, debt_budget
+from synthmon.core.undo.debts import Clean, Debt
+from synthmon.core.undo.intents import Journal, Whose
+from synthmon.core.undo.owed import debts_of, repaying, run_of, step_of
 from synthmon.runtime.arrears import Arrears, Owing
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock

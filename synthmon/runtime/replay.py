@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from synthmon.core.debts import Clean
 from synthmon.core.finding.order import Finding, Trial, find, shows
 from synthmon.core.journey import Journey
 from synthmon.core.replaying import NotNow, Plan, Refused, Turn
 from synthmon.core.run import Record, Run
 from synthmon.core.spending import Spend
 from synthmon.core.status import Busy
+from synthmon.core.undo.debts import Clean
 from synthmon.identities.pools import Account, Lease, LeasesUnavailable, Pool
 from synthmon.language.settings import Settings
 from synthmon.runtime.house import House, open_house

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from synthmon.core.again import CannotTell, names_of, twice
 from synthmon.core.finding.order import Hold, clocks_of, forced, hold, instant
 from synthmon.core.finding.predicates import Form, parse
 from synthmon.core.history import History
@@ -16,6 +15,7 @@ from synthmon.core.replaying import NotAllowed, NotNow, Plan, Refused, Turn, Wis
 from synthmon.core.run import Original, Record, Run
 from synthmon.core.secrets import MASK
 from synthmon.core.spending import Budget, Use
+from synthmon.core.transact.again import CannotTell, names_of, twice
 from synthmon.language.load import Loaded
 from synthmon.language.revive import revive
 from synthmon.language.settings import Invented, Settings

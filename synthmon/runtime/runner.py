@@ -11,18 +11,18 @@ from typing import Any
 
 import structlog
 
-from synthmon.core.clocks import TRUSTED, Clocks
-from synthmon.core.debts import Clean
 from synthmon.core.history import History
-from synthmon.core.intents import Claim, Journal
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.quiet import quiet
 from synthmon.core.run import Record, Run
+from synthmon.core.sequence.clocks import TRUSTED, Clocks
 from synthmon.core.slots import Due, interval_s
 from synthmon.core.spending import Spending, spends_of
 from synthmon.core.status import Busy
-from synthmon.core.verdict import unstarted
+from synthmon.core.transact.verdict import unstarted
+from synthmon.core.undo.debts import Clean
+from synthmon.core.undo.intents import Claim, Journal
 from synthmon.runtime.instants import Clock
 from synthmon.runtime.keeping import Keeping
 from synthmon.runtime.lent import Lent

@@ -10,8 +10,8 @@ from typing import Any
 from synthmon.core import secrets
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.journey import Journey, Step
-from synthmon.core.owed import described
 from synthmon.core.run import Original, Run, run_names
+from synthmon.core.undo.owed import described
 from synthmon.identities.invent import invent
 from synthmon.identities.pools import read_pool
 from synthmon.language.settings import Invented, Settings

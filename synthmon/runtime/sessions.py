@@ -13,14 +13,14 @@ from typing import Any
 from synthmon.core.door import Door, Trouble
 from synthmon.core.errors import Place
 from synthmon.core.expressions import ExpressionError, Scope
-from synthmon.core.intents import Journal
 from synthmon.core.journey import Every, Journey
 from synthmon.core.kinds import Kind
 from synthmon.core.outcomes import Outcome, Reason, outcome_of
 from synthmon.core.run import Run, run_names
 from synthmon.core.secrets import SecretError, Vault
-from synthmon.core.transact import Transaction
-from synthmon.core.verdict import record
+from synthmon.core.transact.transaction import Transaction
+from synthmon.core.transact.verdict import record
+from synthmon.core.undo.intents import Journal
 from synthmon.language.settings import Session, Settings
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock

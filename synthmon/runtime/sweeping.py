@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from synthmon.core.intents import Intent, Journal
 from synthmon.core.journey import Journey, Step
 from synthmon.core.run import Run
 from synthmon.core.secrets import seal
-from synthmon.core.sweep import Bounds, Fate, Item, SweepRun
+from synthmon.core.undo.intents import Intent, Journal
+from synthmon.core.undo.sweep import Bounds, Fate, Item, SweepRun
 from synthmon.language.settings import Settings
 from synthmon.runtime.book import Book
 from synthmon.runtime.house import House, open_house

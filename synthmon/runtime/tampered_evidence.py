@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from synthmon.core.clauses import EventSpec
 from synthmon.core.door import Door, OpenEar
 from synthmon.core.evidence import Blind, Evidence, Report, Tell, Wanted
 from synthmon.core.journey import Promises
 from synthmon.core.outcomes import Reason
 from synthmon.core.proof.faults import Fault, Injection
+from synthmon.core.sequence.clauses import EventSpec
 from synthmon.core.sources import Source
 from synthmon.runtime.gathering import Gatherer
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from synthmon.core.intents import Claim, Entry, Fenced, Intent, Journal, Learned, OpenRun, Settled
 from synthmon.core.proof.true_values import put_right
+from synthmon.core.undo.intents import Claim, Entry, Fenced, Intent, Journal, Learned, OpenRun, Settled
 from synthmon.runtime.tampering import Struck
 
 NEVER_LEFT = "never_left"

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from synthmon.core.again import Again, judged_again
-from synthmon.core.clocks import Clocks
-from synthmon.core.debts import Clean
 from synthmon.core.door import Door
-from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record, Run
 from synthmon.core.secrets import seal
+from synthmon.core.sequence.clocks import Clocks
 from synthmon.core.spending import Spending
-from synthmon.core.transact import Transaction
-from synthmon.core.verdict import record as record_of
-from synthmon.core.verdict import redacted, unstarted
+from synthmon.core.transact.again import Again, judged_again
+from synthmon.core.transact.transaction import Transaction
+from synthmon.core.transact.verdict import record as record_of
+from synthmon.core.transact.verdict import redacted, unstarted
+from synthmon.core.undo.debts import Clean
+from synthmon.core.undo.intents import Journal
 from synthmon.language.revive import kept_text
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import Clock

@@ -53,13 +53,13 @@ from synthmon.core.expressions import Scope
 from synthmon.core.headers import why_not
 from synthmon.core.inbound import Hook, Reply
 from synthmon.core.kinds import Maker, Path
-from synthmon.core.listen import MOST_MESSAGES
 from synthmon.core.messages import OFFERS, Message
 from synthmon.core.outcomes import Reason
 from synthmon.core.payload import JsonPayload, Payload, TextPayload
 from synthmon.core.secrets import SecretError
 from synthmon.core.signatures import read_key
 from synthmon.core.templates import Template, Tree
+from synthmon.core.transact.listen import MOST_MESSAGES
 from synthmon.core.urls import pairs
 from synthmon.steps.heard import Heard
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthmon.core.intents import Entry, Fenced, Intent, Opened, Settled
+from synthmon.core.undo.intents import Entry, Fenced, Intent, Opened, Settled
 from synthmon.store import journal_schema as sql
 from synthmon.store.journal_tables import Row
 from synthmon.store.nouns import microseconds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthmon.core.intents import Entry, Intent, Learned, Opened, Settled, Taken
+from synthmon.core.undo.intents import Entry, Intent, Learned, Opened, Settled, Taken
 from synthmon.store.nouns import microseconds, packed, read, unpacked
 
 _NAMES: dict[type[Entry], str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled, Taken
+from synthmon.core.undo.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled, Taken
 from synthmon.store.nouns import microseconds
 
 _Slot = tuple[str, str, int]

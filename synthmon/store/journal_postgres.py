@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from synthmon.core.intents import Claim, Entry, Fenced, OpenRun, Taken, Whose
+from synthmon.core.undo.intents import Claim, Entry, Fenced, OpenRun, Taken, Whose
 from synthmon.store import journal_schema as sql
 from synthmon.store.journal_batch import Add, Close, Keep, Outrun, Take, grant
 from synthmon.store.journal_codec import entry_from, line_of

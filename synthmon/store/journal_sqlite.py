@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Taken, Whose
+from synthmon.core.undo.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Taken, Whose
 from synthmon.store import journal_tables as tables
 from synthmon.store.ballast import Ballast
 from synthmon.store.journal_codec import line_of

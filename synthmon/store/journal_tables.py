@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from synthmon.core.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled, Taken, Whose
+from synthmon.core.undo.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled, Taken, Whose
 from synthmon.store.failures import StoreUnusable
 from synthmon.store.journal_codec import entry_from
 from synthmon.store.nouns import from_microseconds, microseconds

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from synthmon.core.intents import Whose
+from synthmon.core.undo.intents import Whose
 
 
 class Living:

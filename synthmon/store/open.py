@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from synthmon.core.history import History
-from synthmon.core.intents import Journal
 from synthmon.core.spending import Spending
+from synthmon.core.undo.intents import Journal
 from synthmon.store.failures import StoreUnusable
 
 MEMORY = "memory:"

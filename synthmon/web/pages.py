@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.finding.investigation import Investigation
 from synthmon.core.finding.peers import BAD, GOOD
 from synthmon.core.finding.story import Line
@@ -22,6 +21,7 @@ from synthmon.core.journey import Journey
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Monitor
 from synthmon.core.timeline import timeline
+from synthmon.core.undo.debt_budget import DebtBudget
 from synthmon.web import shapes, words
 from synthmon.web.answers import Html
 from synthmon.web.chart import chart

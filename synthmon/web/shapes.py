@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from synthmon.core.debt_budget import EVERYWHERE, DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.journey import Cron, Every, Journey
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Reloaded
 from synthmon.core.timeline import timeline
+from synthmon.core.undo.debt_budget import EVERYWHERE, DebtBudget
 from synthmon.web.standing import Standing, standing
 
 

@@ -25,9 +25,9 @@ from typing import Any
 import alembic.command
 import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401  read here, so that a child need not
 
-from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.run import Record
+from synthmon.core.undo.intents import Journal
 from synthmon.language.load import Loaded, load
 from synthmon.runtime.holes import close_holes
 from synthmon.runtime.house import House, open_house

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
-from synthmon.core.clocks import TRUSTED
 from synthmon.core.evidence import Evidence
 from synthmon.core.finding.happened import happened
 from synthmon.core.finding.predicates import parse
 from synthmon.core.finding.suspects import suspects
-from synthmon.core.offsets import Offsets
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, Record, StepRecord
-from synthmon.core.sightings import least
+from synthmon.core.sequence.clocks import TRUSTED
+from synthmon.core.sequence.offsets import Offsets
+from synthmon.core.sequence.sightings import least
 from tests.bench.figures import quantile
 
 GUILTY = parse("C<B")

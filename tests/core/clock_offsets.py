@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import combinations
 
-from synthmon.core.clocks import TRUSTED, Clocks, Order, Ordering
 from synthmon.core.evidence import Evidence
-from synthmon.core.offsets import Offsets
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, Record, StepRecord
-from synthmon.core.sightings import Sightings, least
+from synthmon.core.sequence.clocks import TRUSTED, Clocks, Order, Ordering
+from synthmon.core.sequence.offsets import Offsets
+from synthmon.core.sequence.sightings import Sightings, least
 from tests.core.told import BEGIN_NS, STARTED
 
 MS = 1_000_000

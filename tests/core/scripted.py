@@ -9,21 +9,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from synthmon.core.acts import INTERRUPT, Act, Arm, Cancel, Do, Note, Seen, Wake, Watch
-from synthmon.core.debts import Clean
 from synthmon.core.door import Trouble
 from synthmon.core.errors import Place
 from synthmon.core.evidence import Report
 from synthmon.core.expressions import Compiler, Scope
-from synthmon.core.intents import Entry, Intent, OpenRun, Settled
 from synthmon.core.journey import Check, Every, Hears, Journey, Look, Retry, Step, Undo, Within
 from synthmon.core.messages import OFFERS, Armed, Gap, Message, complaint, excerpt, names_of
 from synthmon.core.outcomes import Reason
-from synthmon.core.owed import debts_of, repaying
 from synthmon.core.run import Record, Run
 from synthmon.core.secrets import Vault
 from synthmon.core.templates import Template, compile_template
-from synthmon.core.transact import Transaction
-from synthmon.core.verdict import record
+from synthmon.core.transact.transaction import Transaction
+from synthmon.core.transact.verdict import record
+from synthmon.core.undo.debts import Clean
+from synthmon.core.undo.intents import Entry, Intent, OpenRun, Settled
+from synthmon.core.undo.owed import debts_of, repaying
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 PLACE = Place("probe.yaml", 1, 1)

@@ -10,12 +10,12 @@ from random import Random
 import pytest
 
 from synthmon.core import families as of
-from synthmon.core.clauses import Clause, Word
 from synthmon.core.expressions import Compiler
 from synthmon.core.journey import Cron, Promises, Slo, Step
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import ODD_ORDER, Attempt, ClauseRecord
 from synthmon.core.samples import MOST_SERIES, Add, Detail, Observe, Put, after, constants, series, starts
+from synthmon.core.sequence.clauses import Clause, Word
 from synthmon.core.sources import Source
 from synthmon.core.timing import Timing
 from tests.metrics.some import NOON, PLACE, a_journey, a_record

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from synthmon.core.clauses import Clause, EventSpec, Word
-from synthmon.core.clocks import TRUSTED, Clocks, Order
 from synthmon.core.errors import Place
 from synthmon.core.evidence import Evidence
-from synthmon.core.judgement import Verdict
+from synthmon.core.sequence.clauses import Clause, EventSpec, Word
+from synthmon.core.sequence.clocks import TRUSTED, Clocks, Order
+from synthmon.core.sequence.judgement import Verdict
 
 PLACE = Place("probe.yaml", 1, 1)
 NAMES, SOURCES = ("a", "b", "c", "d"), ("logs", "spans", "queue")

@@ -153,7 +153,7 @@ WAYS = ("jsonl", "otlp", "loki")
 
 
 async def cost_of(
-    way: str, records: int = MOST_RECORDS, within: str = "4s", memory: bool = False, wide: bool = False
+    way: str, records: int = MOST_RECORDS, within: str = "8s", memory: bool = False, wide: bool = False
 ) -> Cost:
     """Run the journey once, with so many records reported of it."""
     with tempfile.TemporaryDirectory() as made, socket.create_server(("127.0.0.1", 0)) as found:
@@ -183,7 +183,7 @@ async def _measured(folder: Path, probe: str, settings: str, memory: bool) -> Co
             await asyncio.sleep(0)
             pieces.append((time.thread_time() - before_s) * 1000)
 
-    warm = probe.replace("counts: true", "counts: false").replace("within: 4s", "within: 1s")
+    warm = probe.replace("counts: true", "counts: false").replace("within: 8s", "within: 1s")
     await run_probe(folder / "warm", warm, settings)  # what is imported and compiled once
     gc.collect()
     gc.freeze()  # as the daemon does with what it has loaded

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from synthmon.core.clauses import Clause, EventSpec, Word
 from synthmon.core.errors import Place
+from synthmon.core.sequence.clauses import Clause, EventSpec, Word
 from synthmon.language.documents import read
 from synthmon.language.patching import Unpatchable, with_clause
 

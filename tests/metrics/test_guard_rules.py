@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from synthmon.core.clauses import Clause, Word
 from synthmon.core.journey import Journey, Promises
 from synthmon.core.run import ClauseRecord, Record
+from synthmon.core.sequence.clauses import Clause, Word
 from synthmon.language.yaml_text import lines
 from synthmon.metrics.board import Board
 from synthmon.metrics.exposition import Page, Wanted

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from synthmon.core.debt_budget import DebtBudget
+from synthmon.core.undo.debt_budget import DebtBudget
 from synthmon.metrics.own import Own
 
 

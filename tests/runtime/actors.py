@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from synthmon.core.door import Door, Envelope, Trouble
 from synthmon.core.history import History
-from synthmon.core.intents import Journal
 from synthmon.core.journey import Journey
 from synthmon.core.kinds import Kind
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
 from synthmon.core.secrets import Vault
+from synthmon.core.undo.intents import Journal
 from synthmon.identities.pools import MemoryLeases
 from synthmon.language.settings import Settings
 from synthmon.runtime.gathering import Gatherer

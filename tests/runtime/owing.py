@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from synthmon.core.intents import Intent, Journal, Learned, Opened
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Reason
 from synthmon.core.run import Run
 from synthmon.core.system import System
+from synthmon.core.undo.intents import Intent, Journal, Learned, Opened
 from synthmon.language.settings import Settings
 from synthmon.runtime.lookout import FindVersion
 from synthmon.runtime.reaper import Reaper

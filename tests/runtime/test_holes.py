@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from synthmon.core.intents import Claim, Journal
 from synthmon.core.journey import Every
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
 from synthmon.core.slots import next_slot
+from synthmon.core.undo.intents import Claim, Journal
 from synthmon.runtime.holes import Closed, close_holes, close_the_deads
 from synthmon.store.journal_memory import MemoryJournal
 from synthmon.store.journal_sqlite import SqliteJournal

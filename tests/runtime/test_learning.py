@@ -12,13 +12,13 @@ from datetime import timedelta
 import pytest
 from pydantic import BaseModel
 
-from synthmon.core.clauses import Clause, EventSpec, Word
 from synthmon.core.door import OpenEar
 from synthmon.core.evidence import Evidence, Tell, Wanted, Watermark
 from synthmon.core.finding.normal import FEWEST_RUNS
 from synthmon.core.journey import Journey, Promises
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import ODD_ORDER, Record
+from synthmon.core.sequence.clauses import Clause, EventSpec, Word
 from synthmon.core.sources import Means, Source
 from synthmon.runtime.gathering import Gatherer
 from synthmon.runtime.learning import Learning

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from synthmon.core.intents import Claim
 from synthmon.core.journey import Every, Journey
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
 from synthmon.core.slots import Due, due
 from synthmon.core.status import Busy
+from synthmon.core.undo.intents import Claim
 from synthmon.identities.pools import MemoryLeases
 from synthmon.language.settings import Accounts, QuietWindow, Settings
 from synthmon.runtime.people import People

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any, cast
 
 from synthmon.core.acts import Act, Arm, Cancel, Seen, Wake
-from synthmon.core.debts import Clean
 from synthmon.core.door import Door, Envelope, Hear, OpenEar
 from synthmon.core.kinds import Kind
 from synthmon.core.secrets import Vault
+from synthmon.core.undo.debts import Clean
 from synthmon.language.kinds import find_kinds
 from synthmon.runtime.book import Book
 from synthmon.runtime.instants import SteadyClock

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from synthmon.core.intents import Claim
+from synthmon.core.undo.intents import Claim
 from synthmon.store.journal_sqlite import SqliteJournal
 from tests.store.samples import slot
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from synthmon.core.intents import Journal
+from synthmon.core.undo.intents import Journal
 from synthmon.store.journal_postgres import PostgresJournal
 from synthmon.store.open import open_journal
 from tests.store.samples import a_claim, intent, opened, run_id

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from synthmon.core.intents import Fenced
+from synthmon.core.undo.intents import Fenced
 from synthmon.store import engines, sqlite_file
 from synthmon.store.journal_sqlite import SqliteJournal
 from synthmon.store.open import open_history

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from synthmon.core.evidence import Evidence
-from synthmon.core.intents import Claim, Entry, Intent, Opened, Settled
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, StepRecord
 from synthmon.core.timing import Timing
+from synthmon.core.undo.intents import Claim, Entry, Intent, Opened, Settled
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthmon.core.evidence import Evidence
-from synthmon.core.intents import Entry, Intent, Learned, Opened, Settled
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Attempt, CheckRecord, ClauseRecord, DebtRecord, Record, StepRecord
 from synthmon.core.timing import Timing
+from synthmon.core.undo.intents import Entry, Intent, Learned, Opened, Settled
 from synthmon.store import evidence_codec
 from synthmon.store.journal_codec import entry_from, line_of
 from synthmon.store.nouns import from_microseconds, microseconds

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from synthmon.core.intents import Settled
 from synthmon.core.run import Record
+from synthmon.core.undo.intents import Settled
 from synthmon.store.journal_sqlite import SqliteJournal
 from synthmon.store.open import open_history
 from tests.servers.process import until

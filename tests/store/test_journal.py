@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from synthmon.core.intents import Claim, Entry, Fenced, Journal, Learned, OpenRun, Settled
+from synthmon.core.undo.intents import Claim, Entry, Fenced, Journal, Learned, OpenRun, Settled
 from synthmon.store.journal_memory import MemoryJournal
 from synthmon.store.journal_postgres import PostgresJournal
 from synthmon.store.journal_sqlite import SqliteJournal

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from synthmon.core.intents import Fenced, OpenRun
+from synthmon.core.undo.intents import Fenced, OpenRun
 from synthmon.store.failures import StoreUnusable
 from synthmon.store.journal_sqlite import SqliteJournal
 from synthmon.store.journal_writer import WAITING

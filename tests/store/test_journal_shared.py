@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from synthmon.core.intents import Fenced, Journal, Taken, Whose
+from synthmon.core.undo.intents import Fenced, Journal, Taken, Whose
 from tests.servers.process import until
 from tests.store.hold_run import HELD, shared_journal
 from tests.store.samples import a_claim, intent, opened, run_id

@@ -19,8 +19,8 @@ import psycopg
 import pytest
 
 from synthmon.core.history import History
-from synthmon.core.intents import Fenced, Journal
 from synthmon.core.run import Record
+from synthmon.core.undo.intents import Fenced, Journal
 from synthmon.store.journal_postgres import PostgresJournal
 from synthmon.store.open import open_history
 from tests.servers.postgres import Postgres, postgres

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Problem
 from synthmon.core.journey import Journey
 from synthmon.core.replaying import Replaying, Stand, Wish
 from synthmon.core.run import Record
 from synthmon.core.status import Busy, JourneyStatus, Reloaded
+from synthmon.core.undo.debt_budget import DebtBudget
 from synthmon.store.memory import MemoryHistory
 from tests.metrics.some import NOON
 

@@ -6,13 +6,13 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 
-from synthmon.core.debt_budget import DebtBudget
 from synthmon.core.errors import Place, Problem
 from synthmon.core.finding.order import Finding
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.replaying import Made, Replaying, Stand, Wish
 from synthmon.core.run import Attempt, CheckRecord, DebtRecord, Record, StepRecord
 from synthmon.core.timing import Timing
+from synthmon.core.undo.debt_budget import DebtBudget
 from tests.metrics.some import NOON, a_journey, a_record
 from tests.web.monitor import MemoryMonitor, a_plan
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from synthmon.core.clauses import EventSpec
 from synthmon.core.journey import Promises
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import ClauseRecord
+from synthmon.core.sequence.clauses import EventSpec
 from synthmon.web.insight import MOST_WAITING, Crowded, Insight
 from tests.core.told import STARTED, told
 from tests.metrics.some import a_journey

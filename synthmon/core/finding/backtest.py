@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from synthmon.core.clauses import Clause, EventSpec
-from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.evidence import Watermark
-from synthmon.core.judgement import Judgement, Verdict
 from synthmon.core.run import Record
-from synthmon.core.sequence import Monitor
+from synthmon.core.sequence.clauses import Clause, EventSpec
+from synthmon.core.sequence.clocks import TRUSTED, Clocks
+from synthmon.core.sequence.judgement import Judgement, Verdict
+from synthmon.core.sequence.monitor import Monitor
 
 FAR_NS = 1 << 62
 MOST_UNKNOWN = 0.1  # of the good runs: a guard that is blind more often guards nothing

@@ -13,12 +13,12 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 
-from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.evidence import Evidence
 from synthmon.core.finding.happened import happened
 from synthmon.core.finding.predicates import Form, Predicate, Sequenced, holding, usual
 from synthmon.core.finding.shown import Shown
 from synthmon.core.run import Record
+from synthmon.core.sequence.clocks import TRUSTED, Clocks
 
 RARE_BELOW = 0.2  # a difference is what fewer of the good runs show
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import chain, count
 from math import ceil, inf
 
-from synthmon.core.clauses import Clause, EventSpec, Word
 from synthmon.core.errors import Place
 from synthmon.core.evidence import Evidence
 from synthmon.core.expressions import KEYWORDS
 from synthmon.core.finding.happened import happened
 from synthmon.core.finding.predicates import Form, Predicate
 from synthmon.core.run import Record
+from synthmon.core.sequence.clauses import Clause, EventSpec, Word
 
 SPARE = 1.5  # times the slowest good run: what is later than that is too late
 

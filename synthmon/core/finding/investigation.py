@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from synthmon.core.clocks import Clocks
 from synthmon.core.finding.compare import Comparison, Difference, compare
 from synthmon.core.finding.peers import Peers, Ranking, rank
 from synthmon.core.finding.predicates import Form
@@ -15,6 +14,7 @@ from synthmon.core.finding.story import Line, story
 from synthmon.core.finding.verdict import guilty_of, predicate_of, verdict_of
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
+from synthmon.core.sequence.clocks import Clocks
 
 USUALLY = 0.8  # of the good runs
 LEAD = timedelta(seconds=5)  # by how much the clocks of others may be behind ours

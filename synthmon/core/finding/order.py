@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from synthmon.core.clocks import Clocks, Order, edges, learn
 from synthmon.core.evidence import Evidence
 from synthmon.core.finding.fisher import directed_p
 from synthmon.core.finding.happened import happened
-from synthmon.core.gather import assuming
 from synthmon.core.journey import Journey, Step
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
+from synthmon.core.sequence.clocks import Clocks, Order, edges, learn
 from synthmon.core.system import System
+from synthmon.core.transact.gather import assuming
 
 SHORTEST_HOLD_MS, LONGEST_HOLD_MS = 500, 10_000
 UNKNOWN_HOLD_MS = 1_000  # when no good run tells how long it takes

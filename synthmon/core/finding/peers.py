@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synthmon.core.clocks import Clocks, edges, learn
 from synthmon.core.finding.happened import happened
 from synthmon.core.finding.predicates import Sequenced
 from synthmon.core.finding.suspects import LEAST_SUPPORT, Suspect, suspects
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
+from synthmon.core.sequence.clocks import Clocks, edges, learn
 
 GOOD = (Outcome.PASSED, Outcome.FLAKY)
 BAD = (Outcome.FAILED,)  # what is unknown is ours, and says nothing of the system

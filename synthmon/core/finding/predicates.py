@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from synthmon.core.clocks import TRUSTED, Clocks, Orders
 from synthmon.core.finding.happened import Happening
+from synthmon.core.sequence.clocks import TRUSTED, Clocks, Orders
 
 Sequenced = Mapping[str, Happening]
 """A run as `core.finding.happened.happened` tells it."""

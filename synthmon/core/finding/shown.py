@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from synthmon.core.clocks import TRUSTED, Clocks, Orders
 from synthmon.core.finding.predicates import Form, Predicate, Sequenced, Usual, orders, traits
+from synthmon.core.sequence.clocks import TRUSTED, Clocks, Orders
 
 
 class Shown:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from synthmon.core.clocks import MOST_SLACK_NS, TRUSTED, Clocks, Order, clock_of
 from synthmon.core.evidence import Evidence
 from synthmon.core.finding.happened import happened
 from synthmon.core.finding.predicates import Sequenced, usual
 from synthmon.core.run import Record
+from synthmon.core.sequence.clocks import MOST_SLACK_NS, TRUSTED, Clocks, Order, clock_of
 from synthmon.core.timeline import Moment, own_moments, told_moment
 
 FEWEST_GOOD = 5  # below which nobody knows how long a silence is

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import median
 
-from synthmon.core.clocks import TRUSTED, Clocks
 from synthmon.core.finding.predicates import Form, Predicate, Sequenced, usual
 from synthmon.core.finding.shown import Shown
+from synthmon.core.sequence.clocks import TRUSTED, Clocks
 
 LEAST_SUPPORT = 2  # failing runs in which a suspect must have held
 MOST_TIES_RESOLVED, MOST_APART = 200, 50

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from synthmon.core.clauses import Word
 from synthmon.core.evidence import Evidence
 from synthmon.core.journey import Journey
 from synthmon.core.proof.faults import COUNT, Fault, Finding, Good, Injection, Trial
+from synthmon.core.sequence.clauses import Word
 
 
 def of_events(journey: Journey, good: Good) -> Iterator[Trial]:

@@ -13,8 +13,8 @@ from typing import Any
 
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.journey import Journey, Step
-from synthmon.core.judge import judge, saved
 from synthmon.core.proof.faults import Good
+from synthmon.core.transact.judge import judge, saved
 
 
 @dataclass(frozen=True, slots=True)

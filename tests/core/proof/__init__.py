@@ -1,1 +1,0 @@
-"""What a proof is made of, as values."""
