@@ -73,7 +73,7 @@ class People:
             return Person(invented(source, run))
         pool = self._pools[journey.identity]
         if run.again is not None:
-            pool = _only(pool, run.again.identity)
+            pool = only(pool, run.again.identity)
         now = run.started.timestamp()
         try:
             lease = await self._leases.lease(pool, run.id, now, until.timestamp())
@@ -106,7 +106,7 @@ def invented(source: Invented, run: Run) -> dict[str, str]:
     return invent(source.fields, who.id, source.locale, source.domain, who.namespace, who.seed_of)
 
 
-def _only(pool: Pool, was: Mapping[str, Any]) -> Pool:
+def only(pool: Pool, was: Mapping[str, Any]) -> Pool:
     """The pool with nobody but the account that a run had; what was masked in its record says nothing."""
     shown = {name: value for name, value in was.items() if MASK not in str(value)}
     return replace(pool, accounts=tuple(one for one in pool.accounts if shown.items() <= one.fields.items()))

@@ -15,14 +15,15 @@ from synthmon.core.replaying import NotAllowed, NotNow, Plan, Refused, Turn, Wis
 from synthmon.core.run import Original, Record, Run
 from synthmon.core.secrets import MASK
 from synthmon.core.spending import Budget, Use
-from synthmon.core.transact.again import CannotTell, names_of, twice
+from synthmon.core.transact.again import CannotTell, instants_again, names_of, twice
+from synthmon.identities.pools import read_pool
 from synthmon.language.load import Loaded
 from synthmon.language.revive import revive
-from synthmon.language.settings import Invented, Settings
+from synthmon.language.settings import Accounts, Invented, Settings
 from synthmon.language.settings_places import place_of_system
 from synthmon.runtime.house import House
 from synthmon.runtime.pauses import open_pauses
-from synthmon.runtime.people import invented
+from synthmon.runtime.people import invented, only
 
 BUDGET = Budget("", Use.REPLAYS, 20)
 ORDER_TIMES = 5  # of each order: the fewest that can confirm at p < 0.01
@@ -37,6 +38,8 @@ async def prepare(wish: Wish, loaded: Loaded, house: House) -> Plan:
     check_fits(journey, settings)
     pauses = await asyncio.to_thread(open_pauses, settings, house.beside)
     if pauses.paused(journey.name):
+        if pauses.stopped_by_file():
+            raise NotNow(f"the file {pauses.stop_file} stops everything, replays too. Remove it first.")
         raise NotNow(f"{journey.name} is paused, and so are its replays. Let it go on first: synthmon resume.")
     plan = Plan(
         record, journey, (Turn(journey),) * (wish.times or 1), await _seed_of(record, house.history), notes=notes
@@ -83,8 +86,14 @@ async def _journey_of(record: Record, loaded: Loaded, house: House) -> tuple[Jou
         return kept, (
             f"the text is that of version {then}, but a file that it calls, or the settings, have changed since",
         )
+    lost = "is not kept any more" if text is None else "does not fit the settings of today"
     if now is not None:
-        return now, (f"version {then} ran and is not kept any more: this is version {now.digest[:12]}, as it is now",)
+        return now, (f"version {then} ran and {lost}: this is version {now.digest[:12]}, as it is now",)
+    if text is not None:
+        raise Refused(
+            f"version {then} of {record.journey} is kept, but a system, an identity or a file that it names is not in "
+            "the settings any more, or has another name now. Put it back, or replay a run of the journey as it is now."
+        )
     raise Refused(
         f"the journey {record.journey} is not kept in the version that ran ({then}), and is not among the probes here. "
         "Replay it where its file is."
@@ -127,12 +136,19 @@ def _with_same_keys(plan: Plan, settings: Settings) -> Plan:
         record.run_id, journey.name, record.version, record.slot, record.started, record.location, record.cause,
         instance=settings.instance,
     )  # fmt: skip
-    again = Original(was, names_of(record), record.identity)
+    again = Original(was, instants_again(journey, was, names_of(record)), record.identity)
     source = settings.identities.get(journey.identity)
     if isinstance(source, Invented):
         person = invented(source, was)
         if changed := [n for n, v in record.identity.items() if MASK not in str(v) and person.get(n) != v]:
             raise Refused(f"identity.{changed[0]} would not be what it was: the settings have changed since that run.")
+    if isinstance(source, Accounts):
+        pool = read_pool(journey.identity, source.accounts, sealed=source.sealed)
+        if not only(pool, record.identity).accounts:
+            raise Refused(
+                f"the account that run {record.run_id} had is not in {journey.identity} any more, or has changed. Put "
+                "it back as it was, or replay without --same-keys."
+            )
     try:
         sent = twice(journey, record)
     except CannotTell as error:

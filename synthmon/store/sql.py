@@ -77,6 +77,8 @@ class SqlHistory:
 
     async def run(self, run_id: str) -> Record | None:
         start = prefix_of(run_id)
+        if not (start.isascii() and start.isprintable()):
+            return None  # no run id has such letters, and not every database takes them
         with_prefix = sa.and_(runs.c.run_id >= start, runs.c.run_id < start[:-1] + chr(ord(start[-1]) + 1))
         # An exact id sorts before every longer one.
         ids = await self._read(sa.select(runs.c.run_id).where(with_prefix).distinct().order_by(runs.c.run_id).limit(2))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -65,12 +67,17 @@ async def _body(request: Request) -> dict[str, Any]:
     try:
         async with Room(MOST_BYTES).body(request, MOST_BYTES) as body:
             given = orjson.loads(body) if body else {}
+            twice = _named_twice(body)
     except (BodyTooLarge, NoRoom) as error:
         raise Refused(413, "Too large", f"At most {MOST_BYTES} bytes are taken.") from error
     except Gone as error:
         raise Refused(400, "Gone", "The body did not come whole.") from error
     except orjson.JSONDecodeError as error:
         raise Refused(400, "Bad JSON", f"The body is no JSON: {error}.") from error
+    except RecursionError as error:
+        raise Refused(400, "Bad body", "The body is nested too deeply: its members are plain.") from error
+    if twice is not None:
+        raise Refused(400, "Bad body", f"{twice!r} stands there twice, and nobody knows which is meant. Say it once.")
     if not isinstance(given, dict):
         raise Refused(400, "Bad body", f"The body is an object with {', '.join(MEANT)}.")
     for name, value in given.items():
@@ -83,6 +90,20 @@ async def _body(request: Request) -> dict[str, Any]:
     if not 0 <= asked["times"] <= MOST_TIMES:
         raise Refused(400, "Bad times", f"times is a number from 0 to {MOST_TIMES}; 0: once, or five times each order.")
     return asked
+
+
+def _named_twice(body: bytes) -> str | None:
+    """A name that an object of the body has twice: readers of JSON do not agree on what that means (RFC 8259, 4).
+
+    Raises `RecursionError` where it is nested too deeply.
+    """
+    found: list[str] = []
+
+    def look(members: list[tuple[str, Any]]) -> None:
+        found.extend(name for name, times in Counter(name for name, _ in members).items() if times > 1)
+
+    json.loads(body or b"{}", object_pairs_hook=look)
+    return next(iter(found), None)
 
 
 CANNOT_FORCE = "Cannot force"

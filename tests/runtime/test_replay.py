@@ -10,19 +10,22 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.replaying import Refused
-from synthmon.core.run import Record
+from synthmon.core.replaying import Refused, Wish
+from synthmon.core.run import DebtRecord, Record
 from synthmon.core.spending import Spend
 from synthmon.core.status import Busy
+from synthmon.core.transact.again import CannotTell, twice
+from synthmon.language.load import load
 from synthmon.runtime.house import open_house
 from synthmon.runtime.pauses import open_pauses
 from synthmon.runtime.replay import alone
-from synthmon.runtime.replay_plan import BUDGET
+from synthmon.runtime.replay_plan import BUDGET, prepare
 from synthmon.runtime.runner import REPLAY, Runner
 from tests.acceptance.daemon import environment, wait_for
 from tests.acceptance.things import Things, serving_things
@@ -208,6 +211,63 @@ async def test_the_guard_holds_for_a_replay(scene: Scene, things: Things) -> Non
     assert len(writes(things)) == 1
 
 
+async def test_a_stop_file_is_told_with_its_name_for_resume_would_not_help(scene: Scene) -> None:
+    first = await scene.run()
+    file, stop = scene.folder / "synthmon.yaml", scene.folder / "STOP"
+    file.write_text(f"stop_file: {stop}\n{file.read_text()}")
+    stop.touch()
+
+    with pytest.raises(Refused, match=rf"the file {stop} stops everything, replays too\. Remove it first\."):
+        await scene.plan(first.run_id)
+
+
+@pytest.mark.parametrize("letters", ["\U0010ffff" * 8, "\udcff" * 8, "\x00" * 8, "%" * 8])
+async def test_what_no_run_id_can_hold_is_no_run(scene: Scene, letters: str) -> None:
+    await scene.run()
+
+    with pytest.raises(Refused, match="is no run in this store"):
+        await scene.plan(letters)
+
+
+async def test_a_run_against_a_system_that_has_another_name_now_is_refused_and_the_plan_says_what_is_missing(
+    scene: Scene,
+) -> None:
+    first = await scene.run()
+    file = scene.folder / "synthmon.yaml"
+    file.write_text(file.read_text().replace("  things: {", "  stuff: {"))
+    loaded = load([scene.folder / "probes"], [file])
+
+    async with open_house(scene.store) as house:
+        with pytest.raises(Refused, match=r"is kept, but a system, .* is not in the settings any more"):
+            await prepare(Wish(first.run_id), loaded, house)
+        (scene.folder / "probes/making.yaml").write_text(JOURNEY.replace("system: things", "system: stuff"))
+        plan = await prepare(Wish(first.run_id), scene.load(), house)
+
+    assert "does not fit the settings of today: this is version" in plan.notes[0]
+
+
+@pytest.mark.parametrize("same_keys", [False, True])
+async def test_where_the_system_has_another_address_now_the_plan_says_so_and_old_values_are_not_sent_there(
+    scene: Scene, things: Things, same_keys: bool
+) -> None:
+    first = await scene.run()
+    elsewhere = Things()
+
+    with serving_things(elsewhere) as url:
+        scene.lay_out(url)
+        if same_keys:
+            with pytest.raises(Refused, match="keys belong to requests word for word"):
+                await scene.plan(first.run_id, same_keys=True)
+        else:
+            plan = await scene.plan(first.run_id)
+            assert plan.notes == (
+                f"the text is that of version {first.version[:12]}, but a file that it calls, or the settings, have "
+                "changed since",
+            )
+
+    assert not elsewhere.requests
+
+
 async def test_same_keys_and_an_order_are_not_asked_together(scene: Scene) -> None:
     first = await scene.run()
 
@@ -271,6 +331,23 @@ async def test_a_target_that_ignores_keys_is_red_and_the_second_effect_is_taken_
     assert not things.left()
 
 
+async def test_instants_and_durations_among_its_variables_are_sent_again_word_for_word(
+    scene: Scene, things: Things
+) -> None:
+    more = "vars:\n  hour: ${duration('1h')}\n  until: ${run.started + vars.hour}\n"
+    dated = JOURNEY.replace("vars:\n", more).replace(
+        'by: "${identity.name}"', 'by: "${vars.until}, ${vars.hour}, ${string(vars.until.getFullYear())}"'
+    )
+    scene.lay_out(scene.load().settings.systems["things"].base_at(""), journey=dated)
+    first = await scene.run()
+
+    (again,) = await scene.replay(first.run_id, same_keys=True)
+
+    assert (again.outcome, again.message) == (Outcome.PASSED, "")
+    then, now = writes(things)
+    assert now["content-length"] == then["content-length"]
+
+
 async def test_a_run_whose_writes_failed_has_nothing_to_be_sent_twice(scene: Scene, things: Things) -> None:
     things.fault = "error"
     first = await scene.run()
@@ -279,6 +356,15 @@ async def test_a_run_whose_writes_failed_has_nothing_to_be_sent_twice(scene: Sce
 
     with pytest.raises(Refused, match=r"no write of run .* held"):
         await scene.plan(first.run_id, same_keys=True)
+
+
+async def test_a_run_that_left_something_behind_is_not_sent_twice_and_the_remedy_helps(scene: Scene) -> None:
+    first = await scene.run()
+    owing = replace(first, debts=(DebtRecord("one", "what one made", "owed"),))  # a record stays as the run left it
+    (journey,) = scene.load().journeys
+
+    with pytest.raises(CannotTell, match=r"was not known to be gone when run .* Replay a run whose clean-up is whole"):
+        twice(journey, owing)
 
 
 async def test_a_write_whose_second_effect_nobody_could_see_is_refused_with_the_remedy(
@@ -300,6 +386,24 @@ async def test_an_identity_that_cannot_be_made_again_is_refused(scene: Scene) ->
 
     with pytest.raises(Refused, match=r"identity.email would not be what it was"):
         await scene.plan(first.run_id, same_keys=True)
+
+
+async def test_an_account_that_is_not_in_its_pool_any_more_is_refused_before_anything_is_counted(
+    scene: Scene, things: Things
+) -> None:
+    file, accounts = scene.folder / "synthmon.yaml", scene.folder / "accounts.yaml"
+    settings = file.read_text()
+    file.write_text(settings[: settings.index("  maker:")] + f"  maker: {{accounts: '{accounts}'}}\n")
+    (scene.folder / "probes/making.yaml").write_text(JOURNEY.replace("${identity.email}", "${identity.name}"))
+    accounts.write_text("- {name: anna}\n")
+    first = await scene.run()
+    assert (await scene.plan(first.run_id, same_keys=True)).again is not None
+    accounts.write_text("- {name: bert}\n")
+
+    with pytest.raises(Refused, match=r"the account that run .* had is not in maker any more"):
+        await scene.plan(first.run_id, same_keys=True)
+
+    assert len(writes(things)) == 1
 
 
 # the command ----------------------------------------------------------------------------------------------------------

@@ -56,18 +56,23 @@ class Predicate:
                 return f"{name} did not happen"
 
 
-_ORDER = re.compile(r"\s*([^<>()]+?)\s*<\s*([^<>()]+?)\s*")
-_OTHER = re.compile(r"\s*(retry|dup|slow|missing)\(\s*([^<>()]+?)\s*\)\s*")
+_ORDER = re.compile(r"([^<>()]+)<([^<>()]+)")
+_OTHER = re.compile(r"(retry|dup|slow|missing)\(([^<>()]+)\)")
+LONGEST = 1000  # of a predicate that is repeated in words
 
 
 def parse(text: str) -> Predicate:
     """A predicate as `Predicate.text` writes it. Raises `ValueError` with words for a person."""
+    if len(text) > LONGEST:
+        raise ValueError(f"{text[:40]!r}… has {len(text)} letters; a predicate has at most {LONGEST}: 'b<a'.")
     if found := _ORDER.fullmatch(text):
-        if found[1] == found[2]:
-            raise ValueError(f"{text!r} names {found[1]} twice; write two different names: 'b<a'.")
-        return Predicate(Form.BEFORE, (found[1], found[2]))
-    if found := _OTHER.fullmatch(text):
-        return Predicate(Form(found[1]), (found[2],))
+        first, later = found[1].strip(), found[2].strip()
+        if first and first == later:
+            raise ValueError(f"{text!r} names {first} twice; write two different names: 'b<a'.")
+        if first and later:
+            return Predicate(Form.BEFORE, (first, later))
+    if (found := _OTHER.fullmatch(text.strip())) and (name := found[2].strip()):
+        return Predicate(Form(found[1]), (name,))
     raise ValueError(f"{text!r} is no predicate; write 'b<a', 'retry(x)', 'dup(x)', 'slow(x)' or 'missing(x)'.")
 
 

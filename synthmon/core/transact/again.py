@@ -10,7 +10,9 @@ journey promises to happen `once` must not happen again under the new trace.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from synthmon.core import namespaces
@@ -18,7 +20,7 @@ from synthmon.core.evidence import Evidence, Wanted
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.journey import Journey, Step
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.run import CheckRecord, Record, Run
+from synthmon.core.run import CheckRecord, Record, Run, run_names
 from synthmon.core.secrets import MASK, Vault
 from synthmon.core.sequence.clauses import Word
 from synthmon.core.sequence.clocks import TRUSTED, Clocks
@@ -63,8 +65,8 @@ def twice(journey: Journey, record: Record) -> Twice:
         )
     if open_debts := [debt.path for debt in record.debts if debt.state not in ("closed", "never_left")]:
         raise CannotTell(
-            f"what {open_debts[0]} made is not known to be gone: it would look like a second effect. Pay it first: "
-            "synthmon debts --pay."
+            f"what {open_debts[0]} made was not known to be gone when run {record.run_id} ended: it would look like a "
+            "second effect. Replay a run whose clean-up is whole; what is still owed is paid by synthmon debts --pay."
         )
     once = any(clause.word is Word.ONCE for clause in journey.promises.clauses)
     if not once and not any(_tells(step) for step in sent):
@@ -80,6 +82,17 @@ def names_of(record: Record) -> Mapping[str, Any]:
     names = {f"vars.{name}": value for name, value in record.vars.items()}
     names |= {f"{step.id}.{name}": value for step in record.steps for name, value in step.saved.items()}
     return {name: value for name, value in names.items() if MASK not in str(value)}
+
+
+def instants_again(journey: Journey, was: Run, names: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The names, with instants and durations where a record could keep only a text: a request writes them otherwise."""
+    known = {**run_names(was), **{f"case.{name}": value for name, value in journey.case.items()}, **names}
+    for full, template in ((f"vars.{name}", template) for name, template in journey.vars):
+        with suppress(ExpressionError):  # it needs what is not known here: then it stays what it is
+            value = template.render(Scope(dict(known)))
+            if isinstance(value, datetime | timedelta) and _kept(value) == names.get(full):
+                known[full] = value
+    return {name: known[name] for name in names}
 
 
 class Again(Transaction):
@@ -179,6 +192,11 @@ def judged_again(run: Again, record: Record) -> Record:
         said = f"whether {unknown} had a second effect could not be seen"
         return replace(record, outcome=Outcome.UNKNOWN, reason=Reason.EVIDENCE, message=said)
     return replace(record, outcome=Outcome.PASSED, reason=Reason.NONE, message="")
+
+
+def _kept(value: datetime | timedelta) -> str:
+    """What a stored record has of it."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _bare(step: Step) -> Step:

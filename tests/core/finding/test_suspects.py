@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
@@ -133,6 +134,18 @@ def test_names_may_have_dashes_dots_and_spaces() -> None:
 def test_what_is_no_predicate_is_told_with_the_forms(text: str) -> None:
     with pytest.raises(ValueError, match="write "):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 400, " " * 400 + "<" + " " * 400 + "(", "dup(" + " " * 400 + "<", "a<" + "b" * 10_000]
+)
+def test_a_text_that_is_meant_to_be_hard_to_read_is_told_at_once(text: str) -> None:
+    begun_s = time.process_time()
+
+    with pytest.raises(ValueError, match="predicate"):
+        parse(text)
+
+    assert time.process_time() - begun_s < 5  # it was hours
 
 
 def test_in_a_history_with_noise_the_guilty_order_comes_first_while_error_rates_name_nobody() -> None:
