@@ -166,7 +166,7 @@ def main() -> None:
     wanted = parser.parse_args().clauses
     count = differ = early = 0
 
-    @settings(max_examples=max(wanted // 20, 1), deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max(wanted // 18, 1), deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(clauses, min_size=20, max_size=20), traces, st.integers(0, 1 << 30))
     def compare(some: list[Clause], trace: Trace, seed: int) -> None:
         nonlocal count, differ, early

@@ -35,7 +35,7 @@ def test_in_whatever_order_records_come_the_verdict_is_that_of_a_judge_who_sees_
 
 @pytest.mark.torture
 def test_a_hundred_thousand_clauses_agree_with_the_oracle() -> None:
-    @settings(max_examples=5000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=5600, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(clauses, min_size=20, max_size=20), traces, st.integers(0, 1 << 30))
     def compare(some: list[Clause], trace: Trace, seed: int) -> None:
         judged = copies(some)
