@@ -95,9 +95,9 @@ Tell = Callable[[Report], None]
 class Wanted:
     """What a source looks for: whatever bears one of the marks of a run, since it began.
 
-    `keys` are the run's own business keys (an e-mail, an id that a step saved: `core.own_keys`): they join what lost
-    the trace on its way, where one is the whole of a field and no other run is named. `traces` are trace ids that
-    belong to it; more are adopted as links are found.
+    `keys` are the run's own business keys (an e-mail, an id that a step saved: `core.transact.own_keys`): they join
+    what lost the trace on its way, where one is the whole of a field and no other run is named. `traces` are trace ids
+    that belong to it; more are adopted as links are found.
 
     `words`: what is looked for is no run of ours, but a text that a person gave, in `run_id` and `namespace`: it may be
     short, so that it counts only where it stands as a word (`ORD-1` is not in `ORD-10`).

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-SHORTEST, LONGEST = 8, 100  # of what is ever asked for: `core.own_keys`
+SHORTEST, LONGEST = 8, 100  # of what is ever asked for: `core.transact.own_keys`
 MOST_TEXTS = 400_000
 _BITS, _EACH = 1 << 24, 4
 

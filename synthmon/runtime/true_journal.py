@@ -14,7 +14,7 @@ NEVER_LEFT = "never_left"
 
 
 class TrueJournal:
-    """`core.intents.Journal`: a value that was told wrongly is written as it is, and a write that was withheld is
+    """`core.undo.intents.Journal`: a value that was told wrongly is written as it is, and a write that was withheld is
     settled at once, so that whoever finds the journal of a killed run takes back what there is, and nothing else."""
 
     def __init__(self, inner: Journal, struck: Callable[[], Struck]) -> None:

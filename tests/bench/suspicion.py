@@ -4,8 +4,8 @@ Six functions hear of one order: A, B and C of the order itself, D of what A did
 1.5 % of its events, does 2 % twice, and loses 1 % of its records. A run fails if and only if C is done before B, which
 three of a hundred runs are. No function fails more often than another, so error rates name nobody; the product's own
 `suspects` is asked after every failing run. With `--offset-ms` each function's clock is off by a normal deviate, and
-orders are told by the bounds that `core.offsets` learnt from the runs so far (not at all, with `--trusting`): records
-are seen up to 250 ms after they were written, as by something that follows a log.
+orders are told by the bounds that `core.sequence.offsets` learnt from the runs so far (not at all, with `--trusting`):
+records are seen up to 250 ms after they were written, as by something that follows a log.
 """
 
 from __future__ import annotations

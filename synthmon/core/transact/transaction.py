@@ -32,7 +32,7 @@ RETRY_WAIT_S = 0.2
 
 
 class Transaction(Gathering):
-    """One run of one journey. Feed it until `done`; then `core.verdict.record` tells how it went.
+    """One run of one journey. Feed it until `done`; then `core.transact.verdict.record` tells how it went.
 
     `names` are `identity.*` and `secret.*` (sealed); `run.*`, `case.*` and `vars.*` are made here.
     """

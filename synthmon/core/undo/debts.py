@@ -1,6 +1,6 @@
 """How an effect is taken back: learn what was made, undo it, and believe only in verified absence.
 
-The same strands serve a run that ends, and a later process that finds the run's journal (`core.owed`).
+The same strands serve a run that ends, and a later process that finds the run's journal (`core.undo.owed`).
 """
 
 from __future__ import annotations
