@@ -152,25 +152,25 @@ class Before(Asked):
             return None
         return self.failed(f"neither of both happened by {self.by()}")
 
-    def _first_before(self, earliest: Evidence, other: Evidence) -> Judgement | None:
+    def _first_before(self, earlier: Evidence, later: Evidence) -> Judgement | None:
         """It holds as soon as one of the first is known to be before all of the second, seen or still on their way."""
-        slack_ns, order = self.known.slack_ns, self.known.clocks.order
-        for a in self.first.until(other.at_ns + slack_ns) if slack_ns else (earliest,):
-            if not self._counts(a) or not self.second.source.told(a.at_ns + slack_ns):
+        order = self.known.clocks.order
+        for a in self._near(self.first, later, earlier):
+            if not self.second.source.told(a.at_ns + self.known.slack_ns):
                 return None
-            if all(order(a, b) is Order.BEFORE for b in self._near(self.second, a, other)):
-                return self.passed(f"{self.first.name} {self.at(a)}, {self.second.name} {self.at(other)}", a, other)
+            if all(order(a, b) is Order.BEFORE for b in self._near(self.second, a, later)):
+                return self.passed(f"{self.first.name} {self.at(a)}, {self.second.name} {self.at(later)}", a, later)
         return None
 
-    def _second_before(self, other: Evidence, earliest: Evidence) -> Judgement | None:
+    def _second_before(self, earlier: Evidence, later: Evidence) -> Judgement | None:
         """It is broken as soon as one of the second is known to be before all of the first."""
-        slack_ns, order = self.known.slack_ns, self.known.clocks.order
-        for b in self.second.until(other.at_ns + slack_ns) if slack_ns else (earliest,):
-            if not self._counts(b) or not self.first.source.told(b.at_ns + slack_ns):
+        order = self.known.clocks.order
+        for b in self._near(self.second, earlier, later):
+            if not self.first.source.told(b.at_ns + self.known.slack_ns):
                 return None
-            if all(order(a, b) is Order.AFTER for a in self._near(self.first, b, other)):
-                said = f"{self.second.name} {self.at(b)} came before {self.first.name} {self.at(other)}"
-                return self.failed(said, b, other)
+            if all(order(a, b) is Order.AFTER for a in self._near(self.first, b, earlier)):
+                said = f"{self.second.name} {self.at(b)} came before {self.first.name} {self.at(earlier)}"
+                return self.failed(said, b, earlier)
         return None
 
     def _doubt(self, a: Evidence, b: Evidence) -> Judgement | None:
@@ -181,15 +181,14 @@ class Before(Asked):
         return self.unknown(self.known.clocks.doubt(a, b), a, b)
 
     def _near(self, event: Happened, record: Evidence, earliest: Evidence) -> Sequence[Evidence]:
-        """Those of an event that count and may have happened before a record: those of other clocks show a later
-        time. The earliest is among them, which alone can be where no clock is in doubt."""
-        slack_ns = self.known.slack_ns
-        if not slack_ns:
-            return (earliest,)
-        return [one for one in event.until(record.at_ns + slack_ns) if self._counts(one)] or (earliest,)
-
-    def _counts(self, record: Evidence) -> bool:
-        return self.limit_ns is None or record.at_ns <= self.limit_ns
+        """Those of an event that count and may have happened before a record, by any clock or because it names them as
+        causes; all others happened after it. If there are none, the earliest."""
+        until_ns = record.at_ns + self.known.slack_ns
+        near = event.until(until_ns if self.limit_ns is None else min(until_ns, self.limit_ns))
+        if record.causes:
+            named = event.until(self.limit_ns)[len(near) :]
+            near += [one for one in named if one.id in record.causes or one.span_id in record.causes]
+        return near or (earliest,)
 
 
 class NotBoth(Asked):

@@ -10,26 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from itertools import chain
 
 from synthmon.core.evidence import Evidence
 from synthmon.core.sequence.asked import Asked
 from synthmon.core.sequence.clauses import Clause
 from synthmon.core.sequence.clocks import Order
 from synthmon.core.sequence.judgement import Judgement, Verdict
-from synthmon.core.sequence.told import Happened, Known
+from synthmon.core.sequence.told import NEVER_NS, Happened, Known
 
 
 class Follows(Asked):
     """Each of the first was followed by one of the second, and there was one."""
 
-    __slots__ = ("_asked", "_basis", "_came", "_changes", "_doubted", "_marks", "_waiting")
+    __slots__ = ("_asked", "_basis", "_came", "_changes", "_doubted", "_looked_ns", "_marks", "_waiting")
 
     def __init__(self, clause: Clause, number: int, events: Sequence[Happened], known: Known) -> None:
         super().__init__(clause, number, events, known)
         self._waiting: list[tuple[int, int, int, Evidence]] = []  # (at_ns, seq, order of coming, cause), a heap
         self._came = 0  # how many causes were put there
         self._doubted: Evidence | None = None  # the cause that no answer was found for so far,
-        self._asked = 0  # of so many
+        self._asked, self._looked_ns = 0, NEVER_NS  # of so many, and until when
         self._basis: tuple[int | None, ...] = ()  # what all looks rest upon
         self._changes, self._marks = 0, (0, 0)  # of the clocks, when the marks became these
 
@@ -56,7 +57,7 @@ class Follows(Asked):
             if not over and not too_late:
                 return None
             if not self._is_answered(cause, limit_ns):
-                if not too_late:
+                if not too_late or not first.source.told(cause.at_ns):
                     return None
                 return self.failed(f"{first.name} {self.at(cause)} was not followed by {second.name}", cause)
             heappop(self._waiting)
@@ -85,19 +86,16 @@ class Follows(Asked):
         return limit_ns if self.limit_ns is None else min(limit_ns, self.limit_ns)
 
     def _is_answered(self, cause: Evidence, limit_ns: int | None) -> bool:
-        """Whether one of the answers came in time, and not before the cause; the latest are asked first."""
+        """Whether one of the answers came in time, and not before the cause; the latest are asked first. None is what
+        an earlier attempt may still take the place of."""
         answers, order = self.second, self.known.clocks.order
+        sure_ns = NEVER_NS if answers.source.blind is not None else answers.source.mark_ns
+        until_ns = sure_ns if limit_ns is None else min(limit_ns, sure_ns)
+        last, asked = answers.count_by(until_ns), 0
+        late: Sequence[Evidence] = ()
         if cause is self._doubted:
-            since = answers.came[self._asked :]
-            found = any(
-                order(answer, cause) is not Order.BEFORE
-                for answer in since
-                if limit_ns is None or answer.at_ns <= limit_ns
-            )
-        else:
-            found = any(
-                order(answers.records[index], cause) is not Order.BEFORE
-                for index in range(answers.count_by(limit_ns) - 1, -1, -1)
-            )
-        self._doubted, self._asked = cause, len(answers.came)
-        return found
+            asked = answers.count_by(self._looked_ns)
+            late = [answer for answer in answers.came[self._asked :] if answer.at_ns <= until_ns]
+        self._doubted, self._asked, self._looked_ns = cause, len(answers.came), until_ns
+        found = (answers.records[index] for index in range(last - 1, asked - 1, -1))
+        return any(order(answer, cause) is not Order.BEFORE for answer in chain(found, late))

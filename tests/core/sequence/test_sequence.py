@@ -135,10 +135,48 @@ def test_an_earlier_attempt_of_an_answer_no_longer_answers_a_later_cause() -> No
 
     for report in (seen("a", 1.0), seen("b", 1.5, id="e1"), Watermark("spans", 3 * 10**9), seen("b", 0.5, id="e1")):
         watch.feed(report)
-    watch.feed(seen("a", 2.9))
+    watch.feed(Watermark("logs", 3 * 10**9))
 
     assert only(watch).verdict is Verdict.FAIL
     assert only(watch).said == "a at +1.000s was not followed by b"
+
+
+def test_an_answer_whose_earlier_attempt_may_still_come_is_none_yet() -> None:
+    watch = monitor(clause(Word.FOLLOWS, "a", "b"))
+    watch.end(2 * 10**9)
+
+    for report in (seen("a", 1.0), seen("b", 1.5, id="e1"), Watermark("logs", 3 * 10**9)):
+        watch.feed(report)
+    before = watch.judgements.copy()
+    for report in (seen("b", 0.5, id="e1"), Watermark("spans", 3 * 10**9)):
+        watch.feed(report)
+
+    assert not before
+    assert only(watch).verdict is Verdict.FAIL
+
+
+def test_a_cause_whose_earlier_attempt_may_still_come_is_not_said_to_have_no_answer() -> None:
+    watch = monitor(clause(Word.FOLLOWS, "a", "b"))
+    watch.end(2 * 10**9)
+
+    for report in (seen("b", 1.0), seen("a", 1.5, id="e1"), Watermark("spans", 3 * 10**9)):
+        watch.feed(report)
+    before = watch.judgements.copy()
+    for report in (seen("a", 0.5, id="e1"), Watermark("logs", 3 * 10**9)):
+        watch.feed(report)
+
+    assert not before
+    assert only(watch).verdict is Verdict.PASS
+
+
+def test_of_records_of_one_instant_each_may_be_the_one_that_came_first() -> None:
+    watch = monitor(clause(Word.BEFORE, "a", "b"), clause(Word.BEFORE, "b", "a"))
+    caused = seen("b", 1.0, id="b1", clock="y", causes=("a2",))
+
+    for report in (seen("a", 1.0, id="a1", clock="x"), seen("a", 1.0, id="a2", clock="z"), caused, *told(3.0)):
+        watch.feed(report)
+
+    assert [judged.verdict for judged in watch.judgements] == [Verdict.PASS, Verdict.FAIL]
 
 
 def test_a_record_may_be_several_events_and_counts_in_each() -> None:
@@ -252,6 +290,15 @@ def test_what_is_named_as_a_cause_came_first_whatever_the_clocks_say() -> None:
         watch.feed(report)
 
     assert only(watch).verdict is Verdict.PASS
+
+
+def test_a_cause_counts_though_by_the_clocks_it_is_not_the_earliest_of_its_kind() -> None:
+    watch = monitor(clause(Word.BEFORE, "a", "b"), clause(Word.BEFORE, "b", "a"))
+
+    for report in (seen("a", 2.0), seen("a", 2.5, id="e1"), seen("b", 1.9, causes=("e1",)), *told(3.0)):
+        watch.feed(report)
+
+    assert [judged.verdict for judged in watch.judgements] == [Verdict.PASS, Verdict.FAIL]
 
 
 def test_bounds_between_clocks_are_learnt_from_causes_and_combine_along_a_chain() -> None:
