@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -110,7 +111,7 @@ class SqliteLeases:
             with closing(sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)) as connection:
                 connection.execute("pragma synchronous = normal")
                 if not self._ready:
-                    connection.execute("pragma journal_mode = wal")
+                    _switch_to_wal(connection)
                     connection.execute(_SCHEMA)
                     self._ready = True
                 connection.execute("begin immediate")
@@ -123,6 +124,19 @@ class SqliteLeases:
                 return result
         except sqlite3.Error as error:
             raise LeasesUnavailable(f"leases in {self._path}: {error}. Check that the disk is writable.") from error
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait by itself for the one who is switching the file already."""
+    end_s = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end_s:
+                raise
+        time.sleep(0.01)
 
 
 def _named(lease: Lease) -> dict[str, object]:

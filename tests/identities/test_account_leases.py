@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -50,6 +51,19 @@ async def test_many_runs_at_once_get_each_account_once(leases: Leases) -> None:
 
     names = [lease.account.name for lease in got if lease]
     assert sorted(names) == sorted(account.name for account in pool.accounts)
+
+
+async def test_who_comes_while_another_process_makes_the_file_waits(tmp_path: Path) -> None:
+    path = tmp_path / "leases.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("create table another (a)")
+    other.execute("begin immediate")
+    asyncio.get_running_loop().call_later(0.2, other.execute, "rollback")
+
+    lease = await SqliteLeases(path).lease(POOL, "r1", now=100, until=160)
+
+    other.close()
+    assert lease is not None
 
 
 async def test_a_released_account_rests_and_comes_back_with_a_higher_fence(leases: Leases) -> None:
