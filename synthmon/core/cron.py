@@ -8,6 +8,7 @@ schedule whose hour begins with `*` names elapsed time and fires through the rep
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,6 +23,7 @@ _MONTHS = {
     for n, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
 }
 _LIMITS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("weekday", 0, 6))
+_MINUTE = timedelta(minutes=1)
 _DAYS_SEARCHED = 366 * 8 + 3  # 29 February is at most eight years away
 
 
@@ -73,11 +75,27 @@ def instants(cron: Cron, after: datetime) -> Iterator[datetime]:
     last = after
     while True:
         if fields.on(day):
-            for instant in sorted(_of_day(fields, zone, day)):
-                if instant > last:
-                    yield instant
-                    last = instant
+            begin, minutes = _of_day(fields, zone, day)
+            for minute in minutes[bisect_right(minutes, (last - begin) // _MINUTE) :]:
+                yield (last := begin + minute * _MINUTE)
         day += timedelta(days=1)
+
+
+def stretch(cron: Cron, after: datetime, until: datetime) -> tuple[int, datetime, datetime] | None:
+    """How many instants lie in (after, until], the first and the last; counted by the day, not named one by one."""
+    fields, zone = parse(cron.text), ZoneInfo(cron.timezone)
+    day, last_day = ((at.astimezone(zone) + timedelta(days=n)).date() for at, n in ((after, -1), (until, 1)))
+    count, first, last = 0, None, after
+    while day <= last_day:
+        if fields.on(day):
+            begin, minutes = _of_day(fields, zone, day)
+            some = minutes[
+                bisect_right(minutes, (last - begin) // _MINUTE) : bisect_right(minutes, (until - begin) // _MINUTE)
+            ]
+            if some:
+                count, first, last = count + len(some), first or begin + some[0] * _MINUTE, begin + some[-1] * _MINUTE
+        day += timedelta(days=1)
+    return None if first is None else (count, first, last)
 
 
 def in_gap(cron: Cron, year: int) -> datetime | None:
@@ -98,21 +116,17 @@ def in_gap(cron: Cron, year: int) -> datetime | None:
     return None
 
 
-def _of_day(fields: Fields, zone: ZoneInfo, day: date) -> set[datetime]:
-    walls = (datetime.combine(day, time(hour, minute), zone) for hour in fields.hours for minute in fields.minutes)
-    if not fields.elapsed:
-        return {wall.astimezone(UTC) for wall in walls}
-    if not _changes(zone, day):
-        return {wall.astimezone(UTC) for wall in walls}
+def _of_day(fields: Fields, zone: ZoneInfo, day: date) -> tuple[datetime, list[int]]:
+    """Where the day begins (UTC), and in which minutes from there its instants are, in order."""
     begin = datetime.combine(day, time(), zone).astimezone(UTC)
-    end = datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
-    found: set[datetime] = set()
-    while begin < end:
-        local = begin.astimezone(zone)
-        if local.hour in fields.hours and local.minute in fields.minutes:
-            found.add(begin)
-        begin += timedelta(minutes=1)
-    return found
+    if not _changes(zone, day):
+        return begin, [60 * hour + minute for hour in fields.hours for minute in fields.minutes]
+    if not fields.elapsed:
+        walls = (datetime.combine(day, time(hour, minute), zone) for hour in fields.hours for minute in fields.minutes)
+        return begin, sorted({(wall.astimezone(UTC) - begin) // _MINUTE for wall in walls})
+    end = datetime.combine(day + timedelta(days=1), time(), zone)
+    locals_ = ((n, (begin + n * _MINUTE).astimezone(zone)) for n in range((end.astimezone(UTC) - begin) // _MINUTE))
+    return begin, [n for n, local in locals_ if local.hour in fields.hours and local.minute in fields.minutes]
 
 
 def _changes(zone: ZoneInfo, day: date) -> bool:

@@ -6,12 +6,11 @@ Every machine that knows a journey's name agrees on its slots, so nothing has to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise, takewhile
+from itertools import islice, pairwise
 
-from synthmon.core.cron import instants
+from synthmon.core.cron import instants, stretch
 from synthmon.core.journey import Cron, Every
 
 ON_TIME_S = 0.25  # a bell this late is still on time
@@ -21,16 +20,16 @@ _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What becomes of the due times a bell brought: at most one runs, from `start` on; the others are missed."""
+    """What becomes of slots that a bell brought: at most the newest runs, from `start` on; the others are missed."""
 
     run: datetime | None
     start: datetime | None
-    missed: Sequence[datetime]
+    missed: Gap | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Slots that follow each other."""
+    """Slots of a journey that follow each other."""
 
     count: int
     first: datetime
@@ -51,16 +50,15 @@ def next_slot(schedule: Every | Cron, name: str, after: datetime) -> datetime:
 
 def gap(schedule: Every | Cron, name: str, after: datetime, until: datetime) -> Gap | None:
     """The slots in (after, until], None if there are none."""
-    first = next_slot(schedule, name, after)
-    if first > until:
-        return None
     match schedule:
         case Every(interval_s):
+            if (first := next_slot(schedule, name, after)) > until:
+                return None
             count = int((until - first) / timedelta(seconds=interval_s)) + 1
             return Gap(count, first, next_slot(schedule, name, until - timedelta(seconds=interval_s)))
         case Cron():
-            slots = list(takewhile(lambda instant: instant <= until, instants(schedule, after)))
-            return Gap(len(slots), first, slots[-1])
+            found = stretch(schedule, after, until)
+            return Gap(*found) if found is not None else None
 
 
 def interval_s(schedule: Every | Cron, now: datetime) -> float:
@@ -73,21 +71,29 @@ def interval_s(schedule: Every | Cron, now: datetime) -> float:
             return min((b - a).total_seconds() for a, b in pairwise(times))
 
 
-def due(times: Sequence[datetime], now: datetime, name: str, every_s: float) -> Due:
-    """Decide over the due times of one bell, oldest first, at the instant `now`.
+def due(come: Gap, schedule: Every | Cron, name: str, now: datetime) -> Due:
+    """Decide over the slots that one bell brought, at the instant `now`.
 
     The newest runs: at its slot, or at once when it is hardly late. Later than that it is caught up if it is still
     valid (a quarter of the interval, at most a minute), at an instant spread by name, so that ten thousand journeys
     do not start together when a frozen machine thaws.
     """
-    *older, newest = times
+    newest, a_moment = come.last, timedelta(microseconds=1)
+    older = gap(schedule, name, come.first - a_moment, newest - a_moment) if come.count > 1 else None
     late_s = (now - newest).total_seconds()
-    validity_s = min(every_s / 4, LONGEST_VALIDITY_S)
     if late_s <= ON_TIME_S:
         return Due(newest, max(newest, now), older)
+    validity_s = min(interval_s(schedule, now) / 4, LONGEST_VALIDITY_S)
     if late_s <= validity_s:
         return Due(newest, now + timedelta(seconds=unit(f"late {name}") * 2 * validity_s), older)
-    return Due(None, None, times)
+    return Due(None, None, come)
+
+
+def too_late(start: datetime, schedule: Every | Cron, now: datetime) -> bool:
+    """Whether the instant that `due` set for a run has gone by while the machine stood still: by an interval, or by as
+    long as any slot is valid."""
+    late_s = (now - start).total_seconds()
+    return late_s > ON_TIME_S and late_s > min(interval_s(schedule, start), LONGEST_VALIDITY_S)
 
 
 def unit(name: str) -> float:

@@ -2,7 +2,8 @@
 
 APScheduler on its own drops due times that it comes to late, tells a job nothing of its due time and draws jitter anew
 each time. So it is an alarm and no more: when it wakes us, we name the slots that have come since the last one we
-named, by our own clock. When the system's clock is set it may wake us too early or too late; it names no slot twice.
+named, by our own clock; however many they are, from the first to the last and by their number. When the system's clock
+is set it may wake us too early or too late; it names no slot twice.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.executors.base import BaseExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from synthmon.core.journey import Cron, Every
-from synthmon.core.slots import next_slot
+from synthmon.core.slots import Gap, gap, next_slot
 from synthmon.runtime.instants import Clock
 
 LEAD_S = 1.0  # how early the bell rings: time to claim the slot and lease an identity
+ALARMS_AT_ONCE = 20  # after a standstill all are due: between so many the loop does what else there is
 SLACK_S = 0.5  # how much earlier than that the system's clock may wake us: as far as it may be from ours
 
-Ring = Callable[[str, Sequence[datetime]], None]
-"""(journey name, its due slots, oldest first): called on the loop, must not block."""
+Ring = Callable[[str, Gap], None]
+"""(journey name, its slots that have come since it was last called): called on the loop, must not block."""
 
 
 class Bell:
@@ -33,7 +36,9 @@ class Bell:
         self._ring, self._clock, self._lead = ring, clock, timedelta(seconds=lead_s)
         self._kept: dict[str, Every | Cron] = {}
         self._named: dict[str, datetime] = {}  # up to and with this instant, slots have been rung
+        self._ahead = clock.ahead  # what all alarms were set for
         self._scheduler = AsyncIOScheduler(
+            jobstores={"default": _Alarms()},
             executors={"default": _Ringer(self.look)},
             job_defaults={"coalesce": False, "misfire_grace_time": None, "max_instances": 1},
             timezone=UTC,
@@ -64,9 +69,13 @@ class Bell:
         self._kept = wanted
 
     def clock_was_set(self) -> None:
-        """The system's clock jumped, and ours has followed or not: every alarm is set anew."""
-        for name, schedule in self._kept.items():
-            self._set_alarm(name, schedule)
+        """The system's clock jumped. Where ours has followed, alarms are late at most; else every one is set anew."""
+        if self._scheduler.running:
+            self._scheduler.wakeup()
+        if abs(self._clock.ahead - self._ahead) > timedelta(seconds=SLACK_S):
+            self._ahead = self._clock.ahead
+            for name, schedule in self._kept.items():
+                self._set_alarm(name, schedule)
 
     def look(self, name: str) -> None:
         """Ring for the slots that have come since the last one."""
@@ -74,13 +83,11 @@ class Bell:
         if schedule is None:
             return
         until = self._clock.now() + self._lead
-        slot = next_slot(schedule, name, self._named[name])
-        slots = [slot] if slot <= until + timedelta(seconds=SLACK_S) else []
-        while slots and (slot := next_slot(schedule, name, slot)) <= until:
-            slots.append(slot)
-        if slots:
-            self._named[name] = slots[-1]
-            self._ring(name, slots)
+        named, slack = self._named[name], timedelta(seconds=SLACK_S)
+        come = gap(schedule, name, named, until) or gap(schedule, name, named, until + slack)
+        if come is not None:
+            self._named[name] = come.last
+            self._ring(name, come)
 
     def next_slot(self, name: str) -> datetime | None:
         """The next slot of a journey that is kept."""
@@ -104,6 +111,13 @@ class _SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 is untyp
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         shift = self._lead + self._clock.ahead
         return next_slot(self._schedule, self._name, max(previous_fire_time or now, now) + shift) - shift
+
+
+class _Alarms(MemoryJobStore):  # type: ignore[misc]  # APScheduler 3 is untyped
+    """Brings a few of those that are due; the scheduler comes again at once while there are more."""
+
+    def get_due_jobs(self, now: datetime) -> Sequence[Any]:
+        return list(super().get_due_jobs(now)[:ALARMS_AT_ONCE])
 
 
 class _Ringer(BaseExecutor):  # type: ignore[misc]  # APScheduler 3 is untyped

@@ -18,7 +18,7 @@ from synthmon.core.errors import Problem
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
-from synthmon.core.slots import due, interval_s
+from synthmon.core.slots import Gap, due
 from synthmon.core.status import Reloaded
 from synthmon.core.undo.debt_budget import DebtBudget
 from synthmon.language.load import Loaded, Loader
@@ -162,12 +162,11 @@ class Daemon:
 
     # slots and records ----------------------------------------------------------------------------------------------
 
-    def _rung(self, name: str, slots: Sequence[datetime]) -> None:
+    def _rung(self, name: str, come: Gap) -> None:
         journey = self.journeys.get(name)
         if journey is None:
             return
-        now = self.house.clock.now()
-        self.runner.take(journey, due(slots, now, name, interval_s(journey.schedule, now)))
+        self.runner.take(journey, due(come, journey.schedule, name, self.house.clock.now()))
 
     def _told(self, record: Record, journey: Journey) -> None:
         self.replays.told(record)

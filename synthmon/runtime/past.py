@@ -11,8 +11,10 @@ import structlog
 from synthmon.core.journey import Journey
 from synthmon.metrics.board import Board
 from synthmon.runtime.desk import RECENT_IN_ALL, Desk
-from synthmon.runtime.holes import Closed, close_holes, close_the_deads
+from synthmon.runtime.gaps import Closed
+from synthmon.runtime.holes import close_holes, close_the_deads
 from synthmon.runtime.house import House
+from synthmon.runtime.late import AT_ONCE
 from synthmon.runtime.runner import Runner
 
 BURY_EVERY_S = 15.0
@@ -55,10 +57,11 @@ class Past:
                 _log.warning("claims of a dead process cannot be closed", fault=str(error))
 
     async def _keep(self, closed: Sequence[Closed]) -> None:
-        for claims, record in closed:
-            journey = self._journeys().get(record.journey)
-            if journey is None:
-                await self._house.history.save([record])
-                await self._house.journal.release(claims)
-            else:
-                await self._runner.keep(record, journey, claims)
+        for start in range(0, len(closed), AT_ONCE):
+            journeys, some = self._journeys(), closed[start : start + AT_ONCE]
+            if gone := [one for one in some if one[1].journey not in journeys]:
+                await self._house.history.save([record for _, record in gone])
+                await self._house.journal.release([claim for claim, _ in gone])
+            await self._runner.keep_each(
+                [(record, journeys[record.journey], claim) for claim, record in some if record.journey in journeys]
+            )

@@ -17,20 +17,20 @@ from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.quiet import quiet
 from synthmon.core.run import Record, Run
 from synthmon.core.sequence.clocks import TRUSTED, Clocks
-from synthmon.core.slots import Due, interval_s
+from synthmon.core.slots import Due, interval_s, too_late
 from synthmon.core.spending import Spending, spends_of
 from synthmon.core.status import Busy
 from synthmon.core.transact.verdict import unstarted
 from synthmon.core.undo.debts import Clean
 from synthmon.core.undo.intents import Claim, Journal
 from synthmon.runtime.instants import Clock
-from synthmon.runtime.keeping import Keeping
+from synthmon.runtime.keeping import Keeping, Kept
+from synthmon.runtime.late import Late
 from synthmon.runtime.lent import Lent
 from synthmon.runtime.perform import Performer
 from synthmon.runtime.walk import Means, walk
 from synthmon.store.spending_memory import MemorySpending
 
-CLAIMED_AT_ONCE = 1_000
 REPLAY = "replay"
 
 _log = structlog.get_logger(__name__)
@@ -48,6 +48,7 @@ class Runner:
         self.lent = lent
         self._journal, self._clock = journal, clock
         self._keeping = Keeping(history, journal, tell)
+        self._late = Late(journal, self._keeping, clock, lambda slots: self.scheduled(slots))
         self._places = asyncio.Semaphore(lent.settings.concurrency)
         self._running: dict[_Seat, Performer | None] = {}
         self._live: dict[str, Performer] = {}
@@ -67,10 +68,7 @@ class Runner:
 
     def take(self, journey: Journey, due: Due) -> None:
         """Fill the slots that a bell brought; returns at once."""
-        if due.missed:  # one record for all: after a day of sleep they are thousands
-            self._spawn(self._miss(journey, due.missed))
-        if due.run is not None and due.start is not None:
-            self._spawn(self.fill(journey, due.run, due.start))
+        self._spawn(self._answer(journey, due))
 
     def run_now(self, journey: Journey, cause: str = "manual", shape: Callable[[Run], Run] | None = None) -> str:
         """Start a run outside of the schedule; answers its id. `shape` makes a replay of it. Raises `Busy`."""
@@ -121,6 +119,14 @@ class Runner:
 
     # a slot ---------------------------------------------------------------------------------------------------------
 
+    async def _answer(self, journey: Journey, due: Due) -> None:
+        if due.missed is not None:
+            await self._late.tell(journey, due.missed, self.lent.settings.location)
+        else:
+            await self._late.told_before(journey)
+        if due.run is not None and due.start is not None:
+            await self.fill(journey, due.run, due.start)
+
     async def fill(self, journey: Journey, slot: datetime, start: datetime) -> None:
         """One scheduled slot: claim it, wait for its instant, run, keep the record."""
         run = self._make_run(journey, slot, start, "schedule")
@@ -135,14 +141,14 @@ class Runner:
             return
         self.scheduled(1)
         await self._sleep_until(start)
-        outcome, reason, said = self._refusal(journey, slot)
+        outcome, reason, said = self._refusal(journey, slot, start)
         if outcome is not None:
-            await self.keep(unstarted(run, outcome, reason, said), journey, [claim])
+            await self.keep(unstarted(run, outcome, reason, said), journey, claim)
             return
         self._running[_seat(run)] = None
         await self._run_and_keep(journey, replace(run, started=self._clock.now()), claim)
 
-    def _refusal(self, journey: Journey, slot: datetime) -> tuple[Outcome | None, Reason, str]:
+    def _refusal(self, journey: Journey, slot: datetime, start: datetime) -> tuple[Outcome | None, Reason, str]:
         if self._stopping:
             return Outcome.MISSED, Reason.PREPARED, "the daemon was stopping"
         if self.paused(journey.name):
@@ -151,6 +157,8 @@ class Runner:
             return Outcome.SKIPPED, Reason.QUIET, "in a quiet window"
         if self.is_running(journey.name):
             return Outcome.MISSED, Reason.OVERLAP, "the run before was still going"
+        if too_late(start, journey.schedule, self._clock.now()):
+            return Outcome.MISSED, Reason.LATE_BELL, "synthmon stood still when it was to start"
         return None, Reason.NONE, ""
 
     def _held_back(self, journey: Journey, run: Run) -> bool:
@@ -186,7 +194,7 @@ class Runner:
         finally:
             self._running.pop(_seat(run), None)
             self._live.pop(run.id, None)
-        await self.keep(record, journey, [claim] if claim is not None else ())
+        await self.keep(record, journey, claim)
 
     async def _run(self, journey: Journey, run: Run) -> Record:
         if self._places.locked():
@@ -233,33 +241,13 @@ class Runner:
 
     # a record -------------------------------------------------------------------------------------------------------
 
-    async def _miss(self, journey: Journey, slots: Sequence[datetime]) -> None:
-        """Record slots whose bell rang too late, save those that another daemon has: after a sleep they are thousands.
+    async def keep(self, record: Record, journey: Journey, claim: Claim | None = None) -> None:
+        """Save a record that closes this claim, then tell it."""
+        await self.keep_each([(record, journey, claim)])
 
-        Those that are claimed together become one record.
-        """
-        location, now = self.lent.settings.location, self._clock.now()
-        for start in range(0, len(slots), CLAIMED_AT_ONCE):
-            claims = [Claim(journey.name, slot, location, "", now) for slot in slots[start : start + CLAIMED_AT_ONCE]]
-            outcome, reason = Outcome.MISSED, Reason.LATE_BELL
-            said = "the bell rang when newer slots were due, the first of these at"
-            try:
-                taken = await self._journal.claim_each(claims)
-                ours = [claim for claim, mine in zip(claims, taken, strict=True) if mine]
-            except OSError as error:
-                outcome, reason, ours = Outcome.UNKNOWN, Reason.JOURNAL_UNWRITABLE, claims
-                said = f"the bell rang late, and the journal cannot be written ({error}); the first of these slots is"
-            if ours:
-                self.scheduled(len(ours))
-                said = f"{said} {ours[0].slot:%H:%M:%S} UTC"
-                record = Record(
-                    journey.name, ours[-1].slot, outcome, reason, location=location, message=said, slots=len(ours)
-                )
-                await self.keep(record, journey, ours if outcome is Outcome.MISSED else ())
-
-    async def keep(self, record: Record, journey: Journey, claims: Sequence[Claim] = ()) -> None:
-        """Save a record that closes these claims, then tell it (`runtime.keeping`)."""
-        await self._keeping.keep(record, journey, claims)
+    async def keep_each(self, kept: Sequence[Kept]) -> None:
+        """Save records together, then tell them (`runtime.keeping`)."""
+        await self._keeping.keep_each(kept)
 
     # its own means --------------------------------------------------------------------------------------------------
 

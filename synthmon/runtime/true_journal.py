@@ -35,8 +35,8 @@ class TrueJournal:
     async def claim(self, claim: Claim) -> bool:
         return await self._inner.claim(claim)
 
-    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        return await self._inner.claim_each(claims)
+    async def claim_gaps(self, claims: Sequence[Claim]) -> Sequence[datetime | None]:
+        return await self._inner.claim_gaps(claims)
 
     async def keep_text(self, version: str, text: str) -> None:
         await self._inner.keep_text(version, text)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthmon.core.undo.intents import Entry, Fenced, Intent, Opened, Settled
 from synthmon.store import journal_schema as sql
-from synthmon.store.journal_tables import Row
+from synthmon.store.claim_rows import Row
 from synthmon.store.nouns import microseconds
 
 
@@ -21,9 +21,17 @@ def _mark() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Claims; the answer is a truth for each. A row that bears our mark is ours, whenever it was committed."""
+    """A claim; the answer is a truth. A row that bears our mark is ours, whenever it was committed."""
 
-    rows: Sequence[Row]
+    row: Row
+    mark: int = field(default_factory=_mark)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeGaps:
+    """Claims of one or two rows each, the ends of a gap; the answer is for each the newest slot taken, None: ours."""
+
+    gaps: Sequence[Sequence[Row]]
     mark: int = field(default_factory=_mark)
 
 
@@ -53,7 +61,7 @@ class Close:
     rows: Sequence[Row]
 
 
-Ask = Take | Add | Keep | Close
+Ask = Take | TakeGaps | Add | Keep | Close
 
 
 class Outrun(Exception):
@@ -68,9 +76,13 @@ async def grant(connection: AsyncConnection, me: str, asks: Sequence[Ask], again
     """
     answers: dict[int, Any] = {}
     takes = [(n, ask) for n, ask in enumerate(asks) if isinstance(ask, Take)]
+    gaps = [(n, ask) for n, ask in enumerate(asks) if isinstance(ask, TakeGaps)]
     adds = [(n, ask) for n, ask in enumerate(asks) if isinstance(ask, Add)]
     if takes:
-        answers |= await _take(connection, me, takes, again)
+        won = await _claim(connection, me, [(*ask.row, ask.mark) for _, ask in takes], again)
+        answers |= {n: _key(ask.row, ask.mark) in won for n, ask in takes}
+    for n, gap in gaps:
+        answers[n] = await _take_gaps(connection, me, gap, again)
     if adds:
         answers |= await _add(connection, me, adds, again)
     await _keep(connection, [ask for ask in asks if isinstance(ask, Keep)])
@@ -78,21 +90,51 @@ async def grant(connection: AsyncConnection, me: str, asks: Sequence[Ask], again
     return [answers.get(n) for n in range(len(asks))]
 
 
-async def _take(
-    connection: AsyncConnection, me: str, takes: Sequence[tuple[int, Take]], again: bool
-) -> dict[int, list[bool]]:
-    rows = [(*row, ask.mark) for _, ask in takes for row in ask.rows]
+_Marked = tuple[str, str, int, str, int, int]
+_Key = tuple[str, str, int, int]
+
+
+def _key(row: Row, mark: int) -> _Key:
+    return (*row[:3], mark)
+
+
+async def _claim(connection: AsyncConnection, me: str, rows: Sequence[_Marked], again: bool) -> set[_Key]:
+    """The rows that are ours now, in one statement, which sorts them: several would lock two daemons out."""
     if not rows:
-        return {n: [] for n, _ in takes}
+        return set()
     journeys, locations, slots, run_ids, ats, marks = (list(column) for column in zip(*rows, strict=True))
     keys = {"journeys": journeys, "locations": locations, "slots": slots, "marks": marks}
-    won = {tuple(row) for row in await connection.execute(sql.CLAIM, {**keys, "runs": run_ids, "ats": ats, "me": me})}
+    values = {**keys, "runs": run_ids, "ats": ats, "me": me}
+    won: set[_Key] = {tuple(row) for row in await connection.execute(sql.CLAIM, values)}
     if again:
         won |= {tuple(row) for row in await connection.execute(sql.CLAIMED, keys)}
-    answers = {}
-    for n, ask in takes:
-        answers[n] = [(*row[:3], ask.mark) in won for row in ask.rows]
-    return answers
+    return won
+
+
+async def _take_gaps(connection: AsyncConnection, me: str, ask: TakeGaps, again: bool) -> Sequence[int | None]:
+    """All rows of a gap or none, seen by others together; its first slot is the one that a rival would take."""
+    newest = await _newest(connection, ask)
+    free = [rows for rows, taken in zip(ask.gaps, newest, strict=True) if taken is None]
+    won = await _claim(connection, me, [(*row, ask.mark) for rows in free for row in rows], again)
+    lost = [rows for rows in free if not all(_key(row, ask.mark) in won for row in rows)]
+    if not lost:
+        return newest
+    await connection.execute(sql.UNCLAIM, _columns([row for rows in lost for row in rows], ask.mark))
+    newest = await _newest(connection, ask)  # theirs are committed, since we waited for them
+    if sum(taken is None for taken in newest) > len(free) - len(lost):
+        raise Outrun
+    return newest
+
+
+async def _newest(connection: AsyncConnection, ask: TakeGaps) -> Sequence[int | None]:
+    """The newest slot that somebody else has taken from the first of each gap on."""
+    firsts = [rows[0] for rows in ask.gaps]
+    return [row.slot_us for row in await connection.execute(sql.NEWEST, _columns(firsts, ask.mark))]
+
+
+def _columns(rows: Sequence[Row], mark: int) -> dict[str, list[Any]]:
+    journeys, locations, slots = ([row[column] for row in rows] for column in range(3))
+    return {"journeys": journeys, "locations": locations, "slots": slots, "marks": [mark] * len(rows)}
 
 
 async def _add(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from synthmon.core.undo.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled, Taken
+from synthmon.store.claim_rows import rows_of
 from synthmon.store.nouns import microseconds
 
 _Slot = tuple[str, str, int]
@@ -16,20 +17,34 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._claims: dict[_Slot, Claim] = {}
+        self._newest: dict[tuple[str, str], datetime] = {}  # the newest slot taken of a journey in a location
         self._unrecorded: dict[_Slot, Claim] = {}
         self._entries: dict[str, list[Entry]] = {}
         self._debts: dict[tuple[str, str], None] = {}  # (run, path), the oldest first
         self._texts: dict[str, str] = {}
 
     async def claim(self, claim: Claim) -> bool:
-        slot = _slot_of(claim)
+        (slot,) = _slots_of(claim)
         if slot in self._claims:
             return False
-        self._claims[slot] = self._unrecorded[slot] = claim
+        self._take(claim)
         return True
 
-    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        return [await self.claim(claim) for claim in claims]
+    async def claim_gaps(self, claims: Sequence[Claim]) -> Sequence[datetime | None]:
+        return [self._claim_gap(claim) for claim in claims]
+
+    def _claim_gap(self, claim: Claim) -> datetime | None:
+        newest = self._newest.get((claim.journey, claim.location))
+        if newest is None or newest < (claim.first or claim.slot):
+            self._take(claim)
+            return None
+        return newest
+
+    def _take(self, claim: Claim) -> None:
+        of = (claim.journey, claim.location)
+        self._newest[of] = max(claim.slot, self._newest.get(of, claim.slot))
+        for slot in _slots_of(claim):
+            self._claims[slot] = self._unrecorded[slot] = claim
 
     async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
         entries = self._entries.get(run_id, [])
@@ -57,11 +72,12 @@ class MemoryJournal:
         return await self.append(run_id, Taken("memory"), after_seq)
 
     async def unrecorded(self) -> Sequence[Claim]:
-        return list(self._unrecorded.values())
+        return list({id(claim): claim for claim in self._unrecorded.values()}.values())
 
     async def release(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
-            self._unrecorded.pop(_slot_of(claim), None)
+            for slot in _slots_of(claim):
+                self._unrecorded.pop(slot, None)
 
     async def prune(self, before: datetime) -> int:
         old_slots = [slot for slot in self._claims if slot[2] < microseconds(before) and slot not in self._unrecorded]
@@ -81,5 +97,5 @@ class MemoryJournal:
         """Nothing is open."""
 
 
-def _slot_of(claim: Claim) -> _Slot:
-    return claim.journey, claim.location, microseconds(claim.slot)
+def _slots_of(claim: Claim) -> Sequence[_Slot]:
+    return [row[:3] for row in rows_of(claim)]

@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from synthmon.core.undo.intents import Claim, Entry, Fenced, OpenRun, Taken, Whose
 from synthmon.store import journal_schema as sql
-from synthmon.store.journal_batch import Add, Close, Keep, Outrun, Take, grant
+from synthmon.store.claim_rows import joined, rows_of
+from synthmon.store.journal_batch import Add, Close, Keep, Outrun, Take, TakeGaps, grant
 from synthmon.store.journal_codec import entry_from, line_of
 from synthmon.store.journal_commits import JournalCommits
-from synthmon.store.journal_tables import row_of
 from synthmon.store.nouns import from_microseconds, microseconds
 
 LEASE_S = 15.0
@@ -40,11 +40,13 @@ class PostgresJournal:
         self._as = {"me": self._commits.me, "lease_s": lease_s}
 
     async def claim(self, claim: Claim) -> bool:
-        return (await self.claim_each([claim]))[0]
-
-    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        taken: Sequence[bool] = await self._commits.do(Take([row_of(claim) for claim in claims]))
+        (row,) = rows_of(claim)
+        taken: bool = await self._commits.do(Take(row))
         return taken
+
+    async def claim_gaps(self, claims: Sequence[Claim]) -> Sequence[datetime | None]:
+        taken: Sequence[int | None] = await self._commits.do(TakeGaps([rows_of(claim) for claim in claims]))
+        return [None if slot_us is None else from_microseconds(slot_us) for slot_us in taken]
 
     async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
         wrote: int | Fenced = await self._commits.do(Add(run_id, entry, line_of(entry), after_seq))
@@ -83,7 +85,7 @@ class PostgresJournal:
 
     async def unrecorded(self) -> Sequence[Claim]:
         await self._commits.do(None)
-        return [
+        claims = [
             Claim(
                 row.journey,
                 from_microseconds(row.slot_us),
@@ -94,9 +96,10 @@ class PostgresJournal:
             )
             for row in await self._read(sql.UNRECORDED, self._as)
         ]
+        return joined(claims)
 
     async def release(self, claims: Sequence[Claim]) -> None:
-        await self._commits.do(Close([row_of(claim) for claim in claims]))
+        await self._commits.do(Close([row for claim in claims for row in rows_of(claim)]))
 
     async def prune(self, before: datetime) -> int:
         """In small batches, between which everything else goes on."""

@@ -103,6 +103,18 @@ SELECT c.journey, c.location, c.slot_us, c.mark FROM journal_claims c
 JOIN unnest(CAST(:journeys AS text[]), CAST(:locations AS text[]), CAST(:slots AS bigint[]), CAST(:marks AS bigint[]))
     AS ours(journey, location, slot_us, mark) USING (journey, location, slot_us, mark)
 """)
+UNCLAIM = sa.text("""
+DELETE FROM journal_claims c
+USING unnest(CAST(:journeys AS text[]), CAST(:locations AS text[]), CAST(:slots AS bigint[]), CAST(:marks AS bigint[]))
+    AS ours(journey, location, slot_us, mark)
+WHERE (c.journey, c.location, c.slot_us, c.mark) = (ours.journey, ours.location, ours.slot_us, ours.mark)
+""")
+NEWEST = sa.text("""
+SELECT (SELECT max(c.slot_us) FROM journal_claims c WHERE c.journey = gap.journey AND c.location = gap.location
+    AND c.slot_us >= gap.slot_us AND c.mark <> gap.mark) AS slot_us
+FROM unnest(CAST(:journeys AS text[]), CAST(:locations AS text[]), CAST(:slots AS bigint[]), CAST(:marks AS bigint[]))
+    WITH ORDINALITY AS gap(journey, location, slot_us, mark, n) ORDER BY n
+""")
 RELEASE = sa.text("""
 UPDATE journal_claims c SET recorded = true
 FROM unnest(CAST(:journeys AS text[]), CAST(:locations AS text[]), CAST(:slots AS bigint[]))

@@ -13,9 +13,11 @@ from pathlib import Path
 from synthmon.core.undo.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Taken, Whose
 from synthmon.store import journal_tables as tables
 from synthmon.store.ballast import Ballast
+from synthmon.store.claim_rows import rows_of
 from synthmon.store.journal_codec import line_of
 from synthmon.store.journal_writer import JournalWriter
 from synthmon.store.living import Living
+from synthmon.store.nouns import from_microseconds
 
 BALLAST_BYTES = 4 * 1024 * 1024
 _PRUNED_AT_ONCE = 500
@@ -36,16 +38,20 @@ class SqliteJournal:
         self._living = Living(path)
 
     async def claim(self, claim: Claim) -> bool:
-        return (await self.claim_each([claim]))[0]
+        (row,) = rows_of(claim)
+        return await self._writer.do(
+            lambda connection: tables.insert_claim(connection, row, self._living.arrive()), adds=True, urgent=False
+        )
 
-    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        rows = [tables.row_of(claim) for claim in claims]
+    async def claim_gaps(self, claims: Sequence[Claim]) -> Sequence[datetime | None]:
+        gaps = [rows_of(claim) for claim in claims]
 
-        def work(connection: sqlite3.Connection) -> Sequence[bool]:
+        def work(connection: sqlite3.Connection) -> Sequence[int | None]:
             owner = self._living.arrive()
-            return [tables.insert_claim(connection, row, owner) for row in rows]
+            return [tables.insert_gap(connection, rows, owner) for rows in gaps]
 
-        return await self._writer.do(work, adds=True, urgent=False)
+        taken = await self._writer.do(work, adds=True)
+        return [None if slot_us is None else from_microseconds(slot_us) for slot_us in taken]
 
     async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
         line = line_of(entry)
@@ -79,7 +85,7 @@ class SqliteJournal:
         return await self._writer.do(lambda connection: tables.select_unrecorded(connection, self._living.whose))
 
     async def release(self, claims: Sequence[Claim]) -> None:
-        rows = [tables.row_of(claim) for claim in claims]
+        rows = [row for claim in claims for row in rows_of(claim)]
         await self._writer.do(lambda connection: tables.mark_recorded(connection, rows), urgent=False)
 
     async def prune(self, before: datetime) -> int:

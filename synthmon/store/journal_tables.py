@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from synthmon.core.undo.intents import Claim, Entry, Fenced, Intent, Opened, OpenRun, Settled, Taken, Whose
+from synthmon.store.claim_rows import Row, joined
 from synthmon.store.failures import StoreUnusable
 from synthmon.store.journal_codec import entry_from
 from synthmon.store.nouns import from_microseconds, microseconds
@@ -61,14 +62,6 @@ def make_tables(connection: sqlite3.Connection, where: str) -> None:
     connection.execute("COMMIT")
 
 
-Row = tuple[str, str, int, str, int]  # a claim: journey, location, slot, run, taken at
-
-
-def row_of(claim: Claim) -> Row:
-    """Raises `ValueError` for an instant without a time zone."""
-    return claim.journey, claim.location, microseconds(claim.slot), claim.run_id, microseconds(claim.at)
-
-
 def insert_claim(connection: sqlite3.Connection, row: Row, owner: str) -> bool:
     taken = connection.execute(
         "INSERT INTO claims (journey, location, slot_us, run_id, at_us, owner) VALUES (?, ?, ?, ?, ?, ?)"
@@ -76,6 +69,17 @@ def insert_claim(connection: sqlite3.Connection, row: Row, owner: str) -> bool:
         (*row, owner),
     ).fetchall()
     return bool(taken)
+
+
+def insert_gap(connection: sqlite3.Connection, rows: Sequence[Row], owner: str) -> int | None:
+    """All rows, the oldest slot first, or none; answers the newest slot that was taken from there on."""
+    wanted = "SELECT max(slot_us) FROM claims WHERE journey = ? AND location = ? AND slot_us >= ?"
+    (newest,) = connection.execute(wanted, rows[0][:3]).fetchone()
+    if newest is not None:
+        return int(newest)
+    for row in rows:
+        insert_claim(connection, row, owner)
+    return None
 
 
 def insert_entry(
@@ -142,10 +146,12 @@ def select_unrecorded(connection: sqlite3.Connection, whose: WhoseIs) -> Sequenc
         "SELECT journey, slot_us, location, run_id, at_us, owner FROM claims WHERE recorded = 0 ORDER BY at_us"
     ).fetchall()
     known = {owner: whose(owner) for *_, owner in found}
-    return [
-        Claim(journey, from_microseconds(slot_us), location, run_id, from_microseconds(at_us), known[owner])
-        for journey, slot_us, location, run_id, at_us, owner in found
-    ]
+    return joined(
+        [
+            Claim(journey, from_microseconds(slot_us), location, run_id, from_microseconds(at_us), known[owner])
+            for journey, slot_us, location, run_id, at_us, owner in found
+        ]
+    )
 
 
 def mark_recorded(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:

@@ -97,8 +97,8 @@ async def _small(folder: Path, loaded: Loaded) -> AsyncIterator[Small]:
         lent, _ = house.lend(loaded.settings)
         runner = Runner(lent, house.journal, house.history, house.clock, tell)
         closed, _ = await close_holes({}, house.journal, house.history, "", house.clock.now())
-        for claims, record in closed:
-            await runner.keep(record, journeys[record.journey], claims)
+        for claim, record in closed:
+            await runner.keep(record, journeys[record.journey], claim)
         reaper = Reaper(lambda: lent, house.journal, house.clock, find, runner.is_live)
         yield Small(house, runner, reaper, loaded.journeys)
 

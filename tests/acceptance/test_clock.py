@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from synthmon.core.journey import Every
-from synthmon.core.slots import next_slot
+from synthmon.core.slots import Gap, next_slot
 from synthmon.runtime.clock import Bell
 from synthmon.runtime.instants import SteadyClock
 from tests.acceptance.accounts import Told, all_runs, assert_each_slot_is_told_once, instant_s
@@ -112,7 +112,7 @@ async def test_the_bell_names_no_slot_twice_and_none_of_the_future_before_the_st
     rung: list[datetime] = []
     hands = Hands()
     clock, every = hands.clock(), Every(60.0)
-    bell = Bell(lambda _, slots: rung.extend(slots), clock)
+    bell = Bell(lambda name, come: rung.extend(named(every, name, come)), clock)
     begin = clock.now()
     bell.keep([("one", every)], begin)
 
@@ -132,6 +132,14 @@ async def test_the_bell_names_no_slot_twice_and_none_of_the_future_before_the_st
     while (slot := next_slot(every, "one", slot)) <= clock.now() + timedelta(seconds=1):
         wanted.append(slot)
     assert rung == wanted
+
+
+def named(every: Every, name: str, come: Gap) -> list[datetime]:
+    slots = [come.first]
+    while slots[-1] < come.last:
+        slots.append(next_slot(every, name, slots[-1]))
+    assert len(slots) == come.count
+    return slots
 
 
 @pytest.fixture

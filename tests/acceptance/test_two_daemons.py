@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.accounts import Told, all_runs, assert_each_slot_is_told_once
 from tests.acceptance.daemon import DaemonProcess, wait_for
 from tests.acceptance.things import Things, making, serving_things
-from tests.servers.postgres import postgres
+from tests.servers.postgres import postgres_or_skip
 
 JOURNEYS = 10
 SETTINGS = """
@@ -33,15 +33,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'shared.db'}"
         return
-    try:
-        running = postgres()
-        server = running.__enter__()
-    except (OSError, RuntimeError) as error:
-        pytest.skip(f"PostgreSQL cannot run here: {error}")
-    try:
+    with postgres_or_skip() as server:
         yield server.url()
-    finally:
-        running.__exit__(None, None, None)
 
 
 def test_two_daemons_on_one_store_run_each_slot_once_and_one_goes_on_when_the_other_is_killed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from synthmon.core.cron import CronError, in_gap, instants, parse
 from synthmon.core.journey import Cron, Every
-from synthmon.core.slots import Gap, due, gap, next_slot
+from synthmon.core.slots import Gap, due, gap, next_slot, too_late
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -53,33 +53,42 @@ def test_after_a_freeze_of_ten_minutes_starts_are_still_spread_and_each_journey_
     starts: Counter[int] = Counter()
     for n in range(10_000):
         name = f"journey-{n}"
-        first = next_slot(Every(60), name, NOON)
-        times = [first + timedelta(minutes=m) for m in range(10) if first + timedelta(minutes=m) <= thaw]
-        decided = due(times, thaw, name, 60)
+        come = gap(Every(60), name, NOON, thaw)
+        assert come is not None
+        decided = due(come, Every(60), name, thaw)
         if decided.start:
             starts[int((decided.start - thaw).total_seconds())] += 1
-        starts[int((times[-1] + timedelta(minutes=1) - thaw).total_seconds())] += 1
-        assert len(decided.missed) + (decided.run is not None) == len(times)
+        starts[int((come.last + timedelta(minutes=1) - thaw).total_seconds())] += 1
+        missed = decided.missed.count if decided.missed else 0
+        assert missed + (decided.run is not None) == come.count
 
     assert max(starts.values()) <= 2 * 10_000 / 60
 
 
 def test_the_newest_due_time_runs_and_the_older_are_missed() -> None:
-    times = [NOON - timedelta(seconds=60 * n) for n in (2, 1, 0)]
+    first, second, third = islice(instants(Cron("* * * * *"), NOON), 3)
 
-    decided = due(times, NOON + timedelta(seconds=0.1), "a", 60)
+    decided = due(Gap(3, first, third), Cron("* * * * *"), "a", third + timedelta(seconds=0.1))
 
-    assert (decided.run, list(decided.missed)) == (NOON, times[:2])
+    assert (decided.run, decided.missed) == (third, Gap(2, first, second))
 
 
 def test_a_slot_whose_bell_rang_early_starts_at_the_slot() -> None:
-    decided = due([NOON], NOON - timedelta(seconds=1), "a", 60)
+    decided = due(Gap(1, NOON, NOON), Every(60), "a", NOON - timedelta(seconds=1))
 
     assert decided.start == NOON
 
 
 def test_a_slot_that_is_no_longer_valid_is_missed() -> None:
-    assert due([NOON], NOON + timedelta(seconds=16), "a", 60).run is None
+    decided = due(Gap(1, NOON, NOON), Every(60), "a", NOON + timedelta(seconds=16))
+
+    assert (decided.run, decided.missed) == (None, Gap(1, NOON, NOON))
+
+
+@pytest.mark.parametrize(("late_s", "every_s"), [(1.1, 1), (11, 10), (61, 3600)])
+def test_a_run_that_wakes_when_a_newer_slot_is_due_or_after_a_minute_is_too_late(late_s: float, every_s: int) -> None:
+    assert too_late(NOON, Every(every_s), NOON + timedelta(seconds=late_s))
+    assert not too_late(NOON, Every(every_s), NOON + timedelta(seconds=late_s * 0.9))
 
 
 @given(st.integers(1, 7200), st.integers(0, 10**6))
@@ -90,6 +99,26 @@ def test_slots_are_counted_as_they_are_named(every_s: int, seconds: int) -> None
         named.append(slot)
 
     found = gap(Every(every_s), "a", NOON, until)
+
+    assert found == (Gap(len(named), named[0], named[-1]) if named else None)
+
+
+ZONES = ["Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "America/Havana", "Atlantic/Azores", "UTC"]
+TEXTS = ["* * * * *", "*/7 * * * *", "30 2 * * *", "59 23 * * *", "15 */3 * * *", "*/20 0-3 * * sat-mon", "0 0 1 * *"]
+
+
+@given(
+    st.sampled_from(TEXTS),
+    st.sampled_from(ZONES),
+    st.datetimes(datetime(2018, 1, 1), datetime(2019, 1, 1)),
+    st.integers(0, 4_000),
+)
+def test_cron_is_counted_as_it_is_named_also_where_clocks_change(text: str, zone: str, at: datetime, m: int) -> None:
+    cron, after = Cron(text, zone), at.replace(tzinfo=UTC)
+    until = after + timedelta(minutes=m)
+    named = list(takewhile(lambda instant: instant <= until, instants(cron, after)))
+
+    found = gap(cron, "a", after, until)
 
     assert found == (Gap(len(named), named[0], named[-1]) if named else None)
 

@@ -18,7 +18,7 @@ from synthmon.core.door import Door, Envelope, Trouble
 from synthmon.core.journey import Every, Journey, Retry
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
-from synthmon.core.slots import due, next_slot
+from synthmon.core.slots import Gap, due, next_slot
 from synthmon.core.system import System
 from synthmon.language.settings import Settings
 from synthmon.runtime.outbound.gate import Gate, NotAsked
@@ -133,7 +133,7 @@ def simulate(
             slot = next_slot(probe.schedule, probe.name, START)
             while slot <= end:
                 await asyncio.sleep(max(0.0, (slot - clock.now()).total_seconds() - 1.0))
-                stage.runner.take(probe, due([slot], clock.now(), probe.name, EVERY_S))
+                stage.runner.take(probe, due(Gap(1, slot, slot), probe.schedule, probe.name, clock.now()))
                 slot = next_slot(probe.schedule, probe.name, slot)
 
         await asyncio.gather(*(ring(probe) for probe in probes))

@@ -77,11 +77,10 @@ def simulate(names: Sequence[str], days: float, seed: int) -> Account:
             at = START
             while (slot := next_slot(probe.schedule, probe.name, at)) <= end:
                 await asyncio.sleep(max(0.0, (slot - clock.now()).total_seconds() - 1.0))
-                ready = [slot]
-                while (more := next_slot(probe.schedule, probe.name, ready[-1])) <= clock.now() and more <= end:
-                    ready.append(more)
-                stage.runner.take(probe, due(ready, clock.now(), probe.name, EVERY_S))
-                at = ready[-1]
+                come = gap(probe.schedule, probe.name, at, min(max(slot, clock.now()), end))
+                assert come is not None
+                stage.runner.take(probe, due(come, probe.schedule, probe.name, clock.now()))
+                at = come.last
             missing.pop(probe.name)
 
         async def stall() -> None:

@@ -13,7 +13,7 @@ import pytest
 from synthmon.core.journey import Every
 from synthmon.core.outcomes import Reason
 from synthmon.core.quiet import quiet
-from synthmon.core.slots import due, next_slot
+from synthmon.core.slots import Gap, due, next_slot
 from synthmon.language.settings import QuietWindow, Settings
 from tests.core.scripted import Answer, journey, step
 from tests.runtime.actors import make_stage
@@ -134,7 +134,7 @@ def _assert_dark(blackout: Blackout, begin: datetime, days: float, every_s: floa
         while (at := next_slot(probe.schedule, probe.name, at)) <= end:
             slots += 1
             await asyncio.sleep(max(0.0, (at - clock.now()).total_seconds() - 1.0))
-            stage.runner.take(probe, due([at], clock.now(), probe.name, every_s))
+            stage.runner.take(probe, due(Gap(1, at, at), probe.schedule, probe.name, clock.now()))
         await asyncio.sleep(60)
 
     run_virtual(story)

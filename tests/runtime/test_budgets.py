@@ -31,7 +31,7 @@ def settings(**budget: int) -> Settings:
 
 async def run(stage: Stage, probe: Journey, times: int) -> None:
     for n in range(times):
-        stage.runner.take(replace(probe, name=f"journey-{n}"), Due(START, START, ()))
+        stage.runner.take(replace(probe, name=f"journey-{n}"), Due(START, START))
         await asyncio.sleep(60)
 
 

@@ -14,7 +14,8 @@ from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
 from synthmon.core.slots import next_slot
 from synthmon.core.undo.intents import Claim, Journal
-from synthmon.runtime.holes import Closed, close_holes, close_the_deads
+from synthmon.runtime.gaps import Closed
+from synthmon.runtime.holes import close_holes, close_the_deads
 from synthmon.store.journal_memory import MemoryJournal
 from synthmon.store.journal_sqlite import SqliteJournal
 from synthmon.store.memory import MemoryHistory
@@ -73,9 +74,9 @@ async def test_the_slots_that_nobody_was_there_for_are_one_record_that_ends_wher
 async def test_a_second_start_does_not_tell_the_same_gap_again() -> None:
     history, journal = MemoryHistory(), MemoryJournal()
     await passed(history, 0)
-    _, ((claims, first),) = await find(journal, history, slot(4))
+    _, ((taken, first),) = await find(journal, history, slot(4))
     await history.save([first])
-    await journal.release(claims)
+    await journal.release([taken])
 
     _, ((_, gap),) = await find(journal, history, slot(6))
 
@@ -91,18 +92,28 @@ async def test_of_two_that_start_at_once_one_tells_the_gap(dead: SqliteJournal, 
     assert [gap.slots for _, gap in (*first, *second)] == [4]
 
 
-async def test_a_slot_of_the_gap_that_another_daemon_runs_meanwhile_is_left_to_it() -> None:
+async def test_slots_of_the_gap_that_another_daemon_takes_meanwhile_are_left_to_it() -> None:
     history = MemoryHistory()
     await passed(history, 0)
 
     class Late(MemoryJournal):
-        async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
-            await self.claim(claim(4))  # the other daemon is quicker
-            return await super().claim_each(claims)
+        async def claim_gaps(self, claims: Sequence[Claim]) -> Sequence[datetime | None]:
+            await self.claim(claim(1))  # the other daemon is quicker
+            return await super().claim_gaps(claims)
 
     _, ((_, gap),) = await find(Late(), history, slot(4))
 
-    assert (gap.slots, gap.slot) == (3, slot(1))
+    assert (gap.slots, gap.slot) == (3, slot(4))
+
+
+async def test_who_starts_while_another_has_claimed_the_gap_and_not_told_it_yet_leaves_it_alone(
+    dead: SqliteJournal, ours: SqliteJournal
+) -> None:
+    history = MemoryHistory()
+    await passed(history, 0)
+    await find(dead, history, slot(4))
+
+    assert await find(ours, history, slot(4)) == ([], [])
 
 
 async def test_a_claimed_slot_without_a_record_was_interrupted_and_is_not_part_of_the_gap() -> None:
@@ -110,9 +121,9 @@ async def test_a_claimed_slot_without_a_record_was_interrupted_and_is_not_part_o
     await passed(history, 0)
     await journal.claim(claim(1))
 
-    ((claims, record),), ((_, gap),) = await find(journal, history, slot(3))
+    ((taken, record),), ((_, gap),) = await find(journal, history, slot(3))
 
-    assert (claims, record.outcome, record.reason) == ([claim(1)], Outcome.UNKNOWN, Reason.INTERRUPTED)
+    assert (taken, record.outcome, record.reason) == (claim(1), Outcome.UNKNOWN, Reason.INTERRUPTED)
     assert (gap.slots, gap.slot) == (2, slot(3))
 
 
@@ -145,7 +156,7 @@ async def test_what_another_process_claimed_is_closed_when_that_one_is_dead_and_
     after = await close_the_deads({NAME: PROBE}, ours, "", slot(60))
 
     assert (beside[0], while_it_lives) == ([], [])
-    assert [(claims, record.outcome) for claims, record in after] == [([claim(1)], Outcome.UNKNOWN)]
+    assert [(taken, record.outcome) for taken, record in after] == [(claim(1), Outcome.UNKNOWN)]
 
 
 async def test_what_this_process_claims_is_never_given_up_by_it(ours: SqliteJournal) -> None:
@@ -154,7 +165,7 @@ async def test_what_this_process_claims_is_never_given_up_by_it(ours: SqliteJour
     assert await close_the_deads({NAME: PROBE}, ours, "", slot(60)) == []
 
 
-async def test_a_gap_that_a_dead_process_claimed_and_could_not_tell_is_told_by_the_next_as_one(
+async def test_a_gap_that_a_dead_process_claimed_and_could_not_tell_is_told_by_the_next_as_it_was_claimed(
     dead: SqliteJournal, ours: SqliteJournal
 ) -> None:
     history = MemoryHistory()
@@ -162,10 +173,23 @@ async def test_a_gap_that_a_dead_process_claimed_and_could_not_tell_is_told_by_t
     await find(dead, history, slot(4))
     await dead.aclose()
 
-    closed, ((claims, gap),) = await find(ours, history, slot(6))
+    ((taken, told),), ((new, gap),) = await find(ours, history, slot(6))
 
-    assert (closed, gap.slots, gap.slot) == ([], 6, slot(6))
-    assert {each.slot for each in claims} >= {each.slot for each in await ours.unrecorded()}
+    assert (told.outcome, told.reason, told.slots, told.slot) == (Outcome.MISSED, Reason.DOWN, 4, slot(4))
+    assert (gap.slots, gap.slot) == (2, slot(6))
+    assert await ours.unrecorded() == [taken, new]
+
+
+async def test_a_gap_of_one_that_died_is_told_whole_by_one_that_lives(dead: SqliteJournal, ours: SqliteJournal) -> None:
+    history = MemoryHistory()
+    await passed(history, 0)
+    await find(dead, history, slot(4))
+    await passed(history, 5)
+    await dead.aclose()
+
+    ((_, told),) = await close_the_deads({NAME: PROBE}, ours, "", slot(6))
+
+    assert (told.outcome, told.reason, told.slots, told.slot) == (Outcome.MISSED, Reason.DOWN, 4, slot(4))
 
 
 async def test_a_slot_that_a_dead_process_took_to_tell_it_as_missed_is_told_so() -> None:

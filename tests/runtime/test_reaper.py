@@ -184,14 +184,14 @@ def test_over_the_budget_no_run_that_creates_starts_until_enough_is_repaid() -> 
         stage.runner.indebted = lambda probe: reaper.budget().refusal(probe)
         target.deaf = "DELETE"
         for minute in range(1, 11):
-            stage.runner.take(making, Due(slot := START + timedelta(minutes=minute), slot, ()))
-            stage.runner.take(replace(READ, name=f"read-{minute}"), Due(slot, slot, ()))
+            stage.runner.take(making, Due(slot := START + timedelta(minutes=minute), slot))
+            stage.runner.take(replace(READ, name=f"read-{minute}"), Due(slot, slot))
         await asyncio.sleep(1200)
         made = sum(request.startswith("POST") for _, request in target.asked)
         outcomes = Counter((record.outcome, record.reason) for record in told)
         target.deaf = ""
         await reaper.round()
-        stage.runner.take(making, Due(slot := clock.now(), slot, ()))
+        stage.runner.take(making, Due(slot := clock.now(), slot))
         await asyncio.sleep(60)
 
         assert made == 4, "three are allowed; the fourth makes it too many"

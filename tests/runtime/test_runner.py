@@ -12,7 +12,7 @@ import pytest
 from synthmon.core.journey import Every, Journey
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
-from synthmon.core.slots import Due, due
+from synthmon.core.slots import Due, due, gap, next_slot
 from synthmon.core.status import Busy
 from synthmon.core.undo.intents import Claim
 from synthmon.identities.pools import MemoryLeases
@@ -29,7 +29,7 @@ READ = journey(step("read", "GET /a"))
 
 
 def at(slot: datetime) -> Due:
-    return Due(slot, slot, ())
+    return Due(slot, slot)
 
 
 async def settled(stage: Stage, seconds: float = 300.0) -> Record:
@@ -69,7 +69,7 @@ def test_a_slot_that_another_daemon_took_is_not_told_twice() -> None:
 
 def test_a_run_that_is_still_going_makes_the_next_slot_missed() -> None:
     async def story(loop: VirtualLoop, clock: VirtualClock) -> None:
-        slow = journey(step("read", "GET /a", timeout=100))
+        slow = journey(step("read", "GET /a", timeout=100), deadline_s=80.0)
         stage = make_stage(lambda request, envelope: Answer(200, delay_s=90), clock)
 
         stage.runner.take(slow, at(SLOT))
@@ -88,13 +88,14 @@ def test_due_times_that_came_too_late_are_one_record_that_counts_them() -> None:
     async def story(loop: VirtualLoop, clock: VirtualClock) -> None:
         stage = make_stage(lambda request, envelope: Answer(200), clock)
         await asyncio.sleep(300)
-        times = [START + timedelta(minutes=n) for n in range(5)]
+        come = gap(READ.schedule, READ.name, START - timedelta(minutes=1), START + timedelta(minutes=4))
+        assert come is not None
 
-        stage.runner.take(READ, due(times, clock.now(), READ.name, 60))
+        stage.runner.take(READ, due(come, READ.schedule, READ.name, clock.now()))
         await asyncio.sleep(300)
 
         assert stage.count() == {Outcome.MISSED: 5}
-        assert [record.slot for record in stage.told] == [times[-1]]
+        assert [record.slot for record in stage.told] == [come.last]
 
     run_virtual(story)
 
@@ -278,17 +279,19 @@ def test_whatever_stalls_every_slot_is_accounted_for(stall_s: float) -> None:
     async def story(loop: VirtualLoop, clock: VirtualClock) -> None:
         stage = make_stage(lambda request, envelope: Answer(200, delay_s=0.5), clock)
         frequent: Journey = replace(READ, schedule=Every(10.0))
-        slots, bell_at = [START + timedelta(seconds=10 * n) for n in range(1, 121)], 0
-        while bell_at < len(slots):
-            await asyncio.sleep(max(0.0, (slots[bell_at] - clock.now()).total_seconds() - 1))
-            if bell_at == 30:
+        at, rung, slots = START, 0, 0
+        while slots < 120:
+            slot = next_slot(frequent.schedule, frequent.name, at)
+            await asyncio.sleep(max(0.0, (slot - clock.now()).total_seconds() - 1))
+            if rung == 30:
                 loop.stall(stall_s)
-            ready = [s for s in slots[bell_at:] if s <= clock.now() + timedelta(seconds=1)] or [slots[bell_at]]
-            stage.runner.take(frequent, due(ready, clock.now(), frequent.name, 10.0))
-            bell_at += len(ready)
+            come = gap(frequent.schedule, frequent.name, at, max(slot, clock.now() + timedelta(seconds=1)))
+            assert come is not None
+            stage.runner.take(frequent, due(come, frequent.schedule, frequent.name, clock.now()))
+            at, rung, slots = come.last, rung + 1, slots + come.count
         await asyncio.sleep(60)
 
-        assert sum(record.slots for record in stage.told) == len(slots)
+        assert sum(record.slots for record in stage.told) == slots
         assert len({record.slot for record in stage.told}) == len(stage.told)
 
     run_virtual(story)

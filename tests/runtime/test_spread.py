@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from synthmon.core.journey import Every
 from synthmon.core.run import Record
-from synthmon.core.slots import due, next_slot
+from synthmon.core.slots import due, gap, next_slot
 from synthmon.language.settings import Settings
 from tests.core.scripted import Answer, journey, step
 from tests.runtime.actors import make_stage
@@ -28,16 +28,18 @@ class Spread:
 
     starts: Target = field(default_factory=lambda: Target(lambda at_s: Answer(200)))
     late: Counter[str] = field(default_factory=Counter)
+    gaps: Counter[str] = field(default_factory=Counter)
     slots: int = 0
 
 
-def spread(journeys: int, freeze: bool) -> Spread:
-    """Three minutes from a start in the midst of things; with a freeze, the ten minutes before the last two."""
+def spread(journeys: int, freeze_s: float) -> Spread:
+    """Three minutes from a start in the midst of things; with a freeze, that long before the last two."""
     seen = Spread()
     probes = [replace(READ, name=f"journey-{n}", schedule=Every(EVERY_S)) for n in range(journeys)]
 
     def tell(record: Record, _: object) -> None:
         seen.slots += record.slots
+        seen.gaps[record.journey] += record.slots > 1
         if record.started is not None:
             seen.late[record.journey] += record.lateness_ms > 250
 
@@ -47,23 +49,22 @@ def spread(journeys: int, freeze: bool) -> Spread:
             return Answer(200)
 
         stage = make_stage(ask, clock, Settings(concurrency=journeys), tell=tell)
-        end = START + timedelta(seconds=3 * EVERY_S + (FREEZE_S if freeze else 0))
+        end = START + timedelta(seconds=3 * EVERY_S + freeze_s)
 
         async def ring(name: str) -> None:
             probe, at = by_name[name], START
             while (slot := next_slot(probe.schedule, name, at)) <= end:
                 await asyncio.sleep(max(0.0, (slot - clock.now()).total_seconds() - 1.0))
-                ready: list[datetime] = [slot]
-                while (more := next_slot(probe.schedule, name, ready[-1])) <= clock.now() + timedelta(seconds=1):
-                    ready.append(more)
-                stage.runner.take(probe, due(ready, clock.now(), name, EVERY_S))
-                at = ready[-1]
+                come = gap(probe.schedule, name, at, max(slot, clock.now() + timedelta(seconds=1)))
+                assert come is not None
+                stage.runner.take(probe, due(come, probe.schedule, name, clock.now()))
+                at = come.last
 
         by_name = {probe.name: probe for probe in probes}
         rings = [asyncio.create_task(ring(probe.name)) for probe in probes]
-        if freeze:
+        if freeze_s:
             await asyncio.sleep(EVERY_S)
-            loop.stall(FREEZE_S)
+            loop.stall(freeze_s)
         await asyncio.gather(*rings)
         await asyncio.sleep(EVERY_S)
 
@@ -77,11 +78,10 @@ def spread(journeys: int, freeze: bool) -> Spread:
 def test_no_second_sees_more_than_twice_the_mean_of_ten_thousand_starts(late_s: float) -> None:
     thaw, target = START + timedelta(seconds=late_s), Target(lambda at_s: Answer(200))
     for n in range(10_000):
-        name, slot = f"journey-{n}", thaw - timedelta(seconds=min(late_s, 5 * EVERY_S))
-        times = []
-        while (slot := next_slot(Every(EVERY_S), name, slot)) <= thaw:
-            times.append(slot)
-        decided = due(times, thaw, name, EVERY_S) if times else None
+        name, every = f"journey-{n}", Every(EVERY_S)
+        come = gap(every, name, START, thaw)
+        decided = due(come, every, name, thaw) if come else None
+        slot = next_slot(every, name, thaw)
         starts = [decided.start] if decided and decided.start else []
         starts += [slot, slot + timedelta(seconds=EVERY_S)]
         target.asked_s += [(start - thaw).total_seconds() for start in starts]
@@ -90,19 +90,25 @@ def test_no_second_sees_more_than_twice_the_mean_of_ten_thousand_starts(late_s: 
     assert target.most_in_a_second() <= 2 * 10_000 / EVERY_S
 
 
-@pytest.mark.parametrize("freeze", [False, True], ids=["after a restart", "after ten minutes of standing still"])
-def test_each_journey_catches_up_once_at_most_and_every_slot_is_told(freeze: bool) -> None:
-    seen = spread(200, freeze)
+FREEZES = pytest.mark.parametrize(
+    "freeze_s", [0.0, FREEZE_S, 86_400.0], ids=["a restart", "ten minutes of standing still", "a day's sleep"]
+)
+
+
+@FREEZES
+def test_each_journey_catches_up_once_at_most_and_every_slot_is_told_a_gap_as_one_record(freeze_s: float) -> None:
+    seen = spread(200, freeze_s)
 
     assert max(seen.late.values()) <= 1
-    assert sum(seen.late.values()) > 0 or not freeze
-    assert seen.slots == 200 * (13 if freeze else 3)
+    assert sum(seen.late.values()) > 0 or not freeze_s
+    assert seen.slots == 200 * (3 + freeze_s / EVERY_S)
+    assert set(seen.gaps.values()) == ({1} if freeze_s else {0})
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("freeze", [False, True], ids=["after a restart", "after ten minutes of standing still"])
-def test_ten_thousand_journeys_stay_spread(freeze: bool) -> None:
-    seen = spread(10_000, freeze)
+@FREEZES
+def test_ten_thousand_journeys_stay_spread(freeze_s: float) -> None:
+    seen = spread(10_000, freeze_s)
 
     print(f"10,000 journeys: at most {seen.starts.most_in_a_second()} starts in a second, mean {10_000 / EVERY_S:.0f}")
     assert seen.starts.most_in_a_second() <= 2 * 10_000 / EVERY_S

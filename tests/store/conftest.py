@@ -7,20 +7,13 @@ from uuid import uuid4
 
 import pytest
 
-from tests.servers.postgres import Postgres, postgres
+from tests.servers.postgres import Postgres, postgres_or_skip
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    try:
-        running = postgres()
-        server = running.__enter__()
-    except (OSError, RuntimeError) as error:
-        pytest.skip(f"PostgreSQL cannot run here: {error}")
-    try:
+    with postgres_or_skip() as server:
         yield server
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -66,6 +66,54 @@ async def test_a_claim_that_was_refused_is_not_unrecorded(journal: Journal) -> N
     assert await journal.unrecorded() == [first]
 
 
+def a_gap(first: int, last: int, location: str = "") -> Claim:
+    return Claim("checkout", slot(last), location, "", slot(last), first=slot(first))
+
+
+async def test_a_gap_is_claimed_once_however_many_slots_it_has(journal: Journal) -> None:
+    await journal.claim(a_claim(0))
+
+    assert await journal.claim_gaps([a_gap(1, 90), a_gap(1, 90, "fra")]) == [None, None]
+    assert await journal.claim_gaps([a_gap(1, 95)]) == [slot(90)]
+    assert await journal.claim_gaps([a_gap(91, 95)]) == [None]
+    assert await journal.unrecorded() == [a_claim(0), a_gap(1, 90), a_gap(1, 90, "fra"), a_gap(91, 95)]
+
+
+async def test_a_gap_of_which_somebody_has_a_slot_is_refused_whole_and_says_the_newest(journal: Journal) -> None:
+    await journal.claim(a_claim(3))
+    await journal.claim(a_claim(7))
+
+    refused = await journal.claim_gaps([a_gap(2, 9), a_gap(5, 6)])
+
+    assert refused == [slot(7), slot(7)]
+    assert await journal.claim(a_claim(2)) is True
+    assert await journal.claim(a_claim(9)) is True
+
+
+async def test_neither_end_of_a_gap_that_was_claimed_can_be_claimed_for_a_run(journal: Journal) -> None:
+    await journal.claim_gaps([a_gap(1, 9)])
+
+    assert [await journal.claim(a_claim(n)) for n in (1, 9, 10)] == [False, False, True]
+
+
+async def test_of_many_who_claim_gaps_that_begin_with_one_slot_one_gets_it(journal: Journal) -> None:
+    rivals = [journal.claim_gaps([a_gap(1, n)]) for n in range(10, 30)]
+
+    taken = await asyncio.gather(*rivals, journal.claim(a_claim(1)))
+
+    assert sum(each == [None] for each in taken) + (taken[-1] is True) == 1
+    assert len(await journal.unrecorded()) == 1
+
+
+async def test_a_gap_that_is_told_is_no_longer_unrecorded(journal: Journal) -> None:
+    await journal.claim_gaps([a_gap(1, 9)])
+
+    await journal.release([a_gap(1, 9)])
+
+    assert await journal.unrecorded() == []
+    assert await journal.claim_gaps([a_gap(1, 9)]) == [slot(9)]
+
+
 async def test_entries_are_numbered_from_one(journal: Journal) -> None:
     assert await journal.append(RUN, opened(), 0) == 1
     assert await journal.append(RUN, intent(), 1) == 2

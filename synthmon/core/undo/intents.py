@@ -78,7 +78,10 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A slot that somebody took, and the run that was to fill it; without a run it was taken to be told as missed."""
+    """A slot that somebody took, and the run that was to fill it.
+
+    Without a run it was taken to be told as missed, and with it all slots of the journey from `first` on.
+    """
 
     journey: str
     slot: datetime
@@ -86,6 +89,7 @@ class Claim:
     run_id: str
     at: datetime
     whose: Whose = field(default=Whose.OURS, compare=False)
+    first: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,12 @@ class Journal(Protocol):
         """Take a slot; False when it was taken before (by anyone, ever within retention)."""
         ...
 
-    async def claim_each(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        """Take slots together; answers for each what `claim` would."""
+    async def claim_gaps(self, claims: Sequence[Claim]) -> Sequence[datetime | None]:
+        """Take slots from `first` to `slot`, of each claim all or none; answers None for what is ours now.
+
+        Whoever takes a slot has taken or told those before it. So a claim is refused when a slot of its journey from
+        `first` on is taken, whatever lies between; the answer is the newest of these.
+        """
         ...
 
     async def append(self, run_id: str, entry: Entry, after_seq: int) -> int | Fenced:
