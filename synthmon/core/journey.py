@@ -219,6 +219,13 @@ class Promises:
     settle_s: float = 0.0
     linger_s: float = 0.0
 
+    @property
+    def patience_s(self) -> float:
+        """How long the clauses may wait on purpose: for what happens, and then for it to be told."""
+        if not self.clauses:
+            return 0.0
+        return self.within_s + self.settle_s + max((source.lag_s for source in self.sources), default=0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Journey:

@@ -24,6 +24,7 @@ LOOK_FAR_BACK = 1024 * 1024 * 1024  # into one that is asked for what happened b
 MOST_OF_NEW = 64 * 1024 * 1024  # of a file that turns up later
 MOST_A_LOOK = 4 * 1024 * 1024
 MOST_FILES, MOST_OPEN = 2000, 256
+MOST_AT_REST = 64  # that are open although nothing was written to them: such a one may be renamed as soon as it was
 JUST_S = 5.0
 QUIET_S = 1.0  # after which a last line without its end is taken for whole
 GRACE_S = 30.0  # for who still writes into a file that was renamed or deleted
@@ -85,6 +86,7 @@ class Files:
         self._missed = ""  # a file of which too much was written since
         self._files: dict[tuple[int, int], _File] = {}
         self._first = True
+        self._at_rest = 0  # how many more may be open at rest
         self.trouble: tuple[Reason, str] | None = None
         self.behind_bytes = 0
 
@@ -130,6 +132,7 @@ class Files:
 
     def _find(self, now_s: float) -> None:
         paths = glob.glob(self._pattern, recursive=True)
+        self._at_rest = MOST_AT_REST - sum(file.fd >= 0 for file in self._files.values())
         seen = set()
         for path in paths[:MOST_FILES]:
             try:
@@ -167,6 +170,12 @@ class Files:
         unread = file.offset < file.size or (file.size, file.mtime_ns) != (found.st_size, found.st_mtime_ns)
         if file.fd < 0 and unread:
             self._open(file)
+        elif file.fd < 0 and self._at_rest > 0:
+            self._at_rest -= 1
+            with suppress(OSError):  # to be told when there is something to read
+                file.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                known = min(file.offset, _ANCHOR)
+                file.anchor = file.anchor or os.pread(file.fd, known, file.offset - known)
 
     def _open(self, file: _File) -> None:
         is_open = [other for other in self._files.values() if other.fd >= 0]

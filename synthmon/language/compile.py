@@ -210,7 +210,7 @@ def _of_case(
         plain,
         name=f"{plain.name}/{case.name}" if case.name else plain.name,
         digest=_digest(document, case, body, shop, files, plain.name),
-        deadline_s=plain.deadline_s or _deadline_s(body.steps) + _patience_s(body.promises),
+        deadline_s=plain.deadline_s or _deadline_s(body.steps) + body.promises.patience_s,
         system=plain.system or (implicit.name if implicit else _first_system(body.steps)),
         steps=body.steps,
         verify=body.verify,
@@ -229,13 +229,6 @@ def _deadline_s(steps: tuple[Step, ...]) -> float:
     """30 s, and all the time that the steps may wait on purpose."""
     leaves = [leaf for step in steps for leaf in (step.together or (step,))]
     return 30.0 + sum((s.within.limit_s + s.within.grace_s if s.within else 0.0) + (s.pause_s or 0.0) for s in leaves)
-
-
-def _patience_s(promises: Promises) -> float:
-    """What the clauses may wait for on purpose."""
-    if not promises.clauses:
-        return 0.0
-    return promises.within_s + promises.settle_s + max((source.lag_s for source in promises.sources), default=0.0)
 
 
 def _digest(document: Document, case: Case, body: _Body, shop: Workshop, files: Mapping[str, str], name: str) -> str:

@@ -30,6 +30,13 @@ def lint(journey: Journey, keys: JourneyKeys, shop: Workshop, faults: Faults) ->
                     f"ends after {deadline_s:g}s."
                 )
                 faults.warn(at, "within-over-deadline", fault, "Raise `deadline`, or shorten `within`.")
+        wait_s = journey.promises.patience_s
+        if wait_s > deadline_s:
+            fault = (
+                f"`verify` may wait {wait_s:g}s for what its sources tell, the run ends after {deadline_s:g}s: then "
+                "what they have not told is unknown, or counts as too late."
+            )
+            faults.warn(at, "within-over-deadline", fault, "Raise `deadline`, or shorten `verify: {within: …}`.")
     _check_locations(journey, shop, faults)
 
 

@@ -21,6 +21,7 @@ from synthmon.demo.notes import Note, Notes
 from synthmon.demo.rows import Rows
 from synthmon.evidence.jsonl import SOURCE
 from synthmon.evidence.tailing import LONGEST_LINE, MOST_OPEN, Files
+from tests.evidence import tails
 from tests.evidence.lending import Heard, a_source, wanted, watching
 
 
@@ -143,6 +144,31 @@ async def test_a_renamed_file_is_followed_to_its_end_and_the_new_one_from_its_be
             append(log, line(run, "four"))
             writer.write(line(run, "three"))  # who writes did not notice yet
         await heard.until_told("one", "two", "three", "four")
+
+
+async def test_a_file_that_was_quiet_for_long_is_followed_when_it_is_renamed_right_after_a_line(tmp_path: Path) -> None:
+    run = wanted()
+    log = tmp_path / "shop.jsonl"
+    append(log, line(run, "long ago"))
+    os.utime(log, (0, 0))
+
+    async with following(tmp_path, run) as heard:
+        append(log, line(run, "one"))
+        log.rename(tmp_path / "shop.jsonl.1")  # out of the pattern
+        append(log, line(run, "two"))
+        await heard.until_told("one", "two")
+
+
+async def test_a_file_that_was_quiet_for_long_is_read_from_its_begin_when_it_was_cut(tmp_path: Path) -> None:
+    run = wanted()
+    log = tmp_path / "shop.jsonl"
+    append(log, line(run, "long ago"))
+    os.utime(log, (0, 0))
+
+    async with following(tmp_path, run) as heard:
+        os.truncate(log, 0)
+        append(log, line(run, "one") + line(run, "two"))
+        await heard.until_told("one", "two")
 
 
 async def test_a_deleted_file_is_read_to_its_end(tmp_path: Path) -> None:
@@ -356,6 +382,12 @@ def test_whatever_is_appended_between_looks_is_read_once(tmp_path: Path, size: i
     files.close()
 
     assert read == written[: written.rfind(b"\n") + 1]
+
+
+def test_whatever_becomes_of_the_files_each_line_is_read_once(tmp_path: Path) -> None:
+    found = [said for seed in range(150) if (said := tails.fault(seed, tmp_path))]
+
+    assert not found, found[0]
 
 
 async def test_what_the_demo_writes_is_understood(tmp_path: Path) -> None:

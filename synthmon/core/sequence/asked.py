@@ -42,6 +42,17 @@ class Asked(ABC):
     def judge(self) -> Judgement | None:
         """The verdict, if what was told suffices for one that nothing can change any more. For a clause that counts."""
 
+    def lacks(self, until_ns: int) -> bool:
+        """Whether it waits for something that by then, as far as all was told, had not happened."""
+        match self.clause.word:
+            case Word.HAPPENS | Word.ONCE | Word.BEFORE:
+                wanted = [self.first]
+            case Word.FOLLOWS:
+                wanted = [self.first, self.second]
+            case _:
+                wanted = []
+        return any(not event.records and event.source.told(until_ns) for event in wanted)
+
     def why_open(self, why: str) -> str:
         """Why there is no verdict: for this reason, unless there is a better one."""
         for source in dict.fromkeys(event.source for event in self.events):

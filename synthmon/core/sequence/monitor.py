@@ -94,6 +94,10 @@ class Monitor:
         self._known.end_ns = at_ns
         return self._count_anew()
 
+    def lacking(self, until_ns: int) -> tuple[Clause, ...]:
+        """The clauses without a verdict that wait for what had not happened by an instant."""
+        return tuple(asked.clause for asked in self._open.values() if asked.lacks(until_ns))
+
     def close(self, why: str) -> tuple[Judgement, ...]:
         """Nobody waits any longer; what is open cannot be told."""
         found = tuple(asked.unknown(asked.why_open(why)) for asked in self._open.values())

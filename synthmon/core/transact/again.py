@@ -133,6 +133,7 @@ class Again(Transaction):
 
     def hold_promises(self) -> Strand:
         """Wait until a second effect would show."""
+        self.steps_held = False  # what judges is still to come
         yield from self.sleep("~second", self.now_s + self.settle_s)
 
     def repay_all(self) -> Strand:

@@ -72,7 +72,8 @@ class Course:
     saved: Mapping[str, Any] = field(default_factory=dict)
     scope: Scope | None = None
     last: tuple[Any, Any] = (None, None)  # request and answer of the last look
-    missed_s: float | None = None  # when the last look left that did not hold
+    missed_s: float | None = None  # when the last look left that the target did not satisfy
+    doubt: tuple[Reason, str] | None = None  # why nobody can tell how it stands, for a reason of ours
 
     def skip(self) -> None:
         """`when` said no."""
@@ -83,13 +84,20 @@ class Course:
         self.outcome = Outcome.FLAKY if flaky else Outcome.PASSED
         self.ended_s, self.held_s = now_s, look.at_s
         if self.counted_from_s is not None:
-            self.latency_ms = (look.at_s - self.counted_from_s) * 1e3
+            self.latency_ms = max(0.0, look.at_s - self.counted_from_s) * 1e3  # what listens may have it before
             missed_s = self.missed_s if self.missed_s is not None else self.counted_from_s
             self.latency_low_ms = max(0.0, missed_s - self.counted_from_s) * 1e3
         elif len(self.attempts) == 1:
             self.latency_ms = self.attempts[0].took_ms
         else:
             self.latency_ms = (look.at_s - self.begun_s) * 1e3
+
+    def missed(self, look: Look) -> None:
+        """A look that did not do: the target said so, or for a reason of ours nothing is known by it."""
+        if look.outcome is Outcome.UNKNOWN:
+            self.doubt = (look.reason, look.message)
+        else:
+            self.missed_s, self.doubt = look.sent_s, None
 
     def end(self, outcome: Outcome, reason: Reason, now_s: float, message: str = "", look: Look | None = None) -> None:
         """It is over, and not well."""

@@ -44,6 +44,7 @@ class Gathering(Listening):
     ) -> None:
         super().__init__(journey, run, names, vault, now_s)
         self.evidence: dict[tuple[str, str, int, str], Evidence] = {}
+        self.overdue: tuple[Clause, ...] = ()  # when the deadline came
         self.left_out: list[Clause] = []  # their `when` said no
         self._evidence_bytes = 0
         self._gathered_s = now_s
@@ -116,8 +117,11 @@ class Gathering(Listening):
     def _keep(self, record: Evidence) -> bool:
         """Keep a record, once; whether it counts."""
         key = (record.source, record.happening, record.attempt, record.status)
-        if key in self.evidence:
-            return False
+        if (known := self.evidence.get(key)) is not None:
+            if (record.at_ns, record.seq) >= (known.at_ns, known.seq):
+                return False
+            self.evidence[key] = record  # told twice with two instants: the earlier counts, in whatever order they came
+            return True
         size_bytes = record.size_bytes
         if len(self.evidence) >= MOST_RECORDS or self._evidence_bytes + size_bytes > MOST_BYTES:
             said = f"more than {MOST_RECORDS} records or {MOST_BYTES >> 20} MiB came of this run"
@@ -146,6 +150,13 @@ class Gathering(Listening):
         yield from self._until_decided(end_s + lag_s + self.sightings.slack_ns / 1e9 + PATIENCE_S)
         yield from self.sleep("~settle", self.now_s + promises.settle_s)
         self.monitor.close("its sources did not tell in time")
+
+    def cut_promises(self, why: str) -> None:
+        """The deadline ends the wait: what has not happened by what its source told until lately took too long."""
+        lag_s = max((source.lag_s for source in self.journey.promises.sources), default=0.0)
+        told_s = self.now_s - lag_s - self.sightings.slack_ns / 1e9 - PATIENCE_S
+        self.overdue = self.monitor.lacking(self.wall_ns(told_s))
+        self.monitor.close(why)
 
     def _no_more_ids(self) -> None:
         for mark in self.ids.release():

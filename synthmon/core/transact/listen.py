@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from synthmon.core.acts import Arm, Wake
@@ -12,7 +13,7 @@ from synthmon.core.door import Trouble
 from synthmon.core.expressions import ExpressionError
 from synthmon.core.journey import Hears, Journey, Step, Within
 from synthmon.core.messages import Declined, Gap, Message, carries
-from synthmon.core.outcomes import Outcome, Reason, outcome_of
+from synthmon.core.outcomes import Outcome, Reason, outcome_of, whose
 from synthmon.core.run import Attempt, Run
 from synthmon.core.secrets import Vault
 from synthmon.core.transact.course import Course, Look
@@ -46,13 +47,23 @@ class Ear:
             return
         if self.count >= MOST_MESSAGES or self.size_bytes + len(message.content) > MOST_BYTES:
             said = f"more than {MOST_MESSAGES} messages or {MOST_BYTES >> 20} MiB came; narrow what it listens to"
-            self.gap = self.gap or Gap(Reason.TOO_MANY, said)
+            self.miss(Gap(Reason.TOO_MANY, said))
             return
         if message.id:
             self.ids.add(message.id)
         self.count += 1
         self.size_bytes += len(message.content)
         self.came.append(message)
+
+    def miss(self, gap: Gap) -> None:
+        """Something may have come unheard; what tells nothing about the target is kept before what is its own doing."""
+        if self.gap is None or (whose(self.gap.reason) == "theirs" and whose(gap.reason) == "ours"):
+            self.gap = gap
+
+    @property
+    def may_miss(self) -> bool:
+        """Whether something may have come that we, for a reason of ours, did not hear."""
+        return self.gap is not None and whose(self.gap.reason) == "ours"
 
 
 class Listening(Forward):
@@ -124,9 +135,9 @@ class Listening(Forward):
                     ear.unheard.refuse(declined.detail, seen.at_s - self.begin_s)
                     continue
                 case Gap() as gap:
-                    ear.gap = ear.gap or gap
+                    ear.miss(gap)
             if seen.trouble is not None:
-                ear.gap = ear.gap or Gap(seen.trouble.reason, seen.trouble.detail)
+                ear.miss(Gap(seen.trouble.reason, seen.trouble.detail))
             if ear.awaited:
                 ear.awaited = False
                 self.tell(f"{ear.step.id}~news")
@@ -137,6 +148,11 @@ class Listening(Forward):
         if ear is None or step.hears is None:
             return ""
         return ear.unheard.said(ear.mine, by_where=step.hears.where is not None)
+
+    def deaf_to(self, step: Step) -> tuple[Reason, str] | None:
+        """Why something may have come to a step that we, for a reason of ours, did not hear."""
+        ear = self.ears.get(step.id)
+        return (ear.gap.reason, ear.gap.detail) if ear is not None and ear.gap is not None and ear.may_miss else None
 
     def close_ears(self) -> None:
         """Nothing more is heard."""
@@ -194,10 +210,14 @@ class Listening(Forward):
         while True:
             while ear.came:
                 message = ear.came.popleft()
-                if message.at_s > last_s and held is None:
-                    continue
                 if not self._mine(ear, message):
                     ear.unheard.others += 1
+                    continue
+                if held is None and not mine and message.at_s > end_s:
+                    look = self._judge(ear, course, mine, end_s)  # as it stood then, however late we look
+                    held = look if look.ok else None
+                gone_s = last_s if held is None else held.at_s + hears.settle_s if not mine else inf
+                if message.at_s > gone_s:  # nobody waits for it any more
                     continue
                 mine.append(message)
                 ear.mine += 1
@@ -253,6 +273,9 @@ class Listening(Forward):
         elif late:
             said = f"it came {held.at_s - end_s:.1f}s after its {limit} were over{self.besides(ear.step)}"
             course.end(Outcome.FAILED, Reason.LATE, now_s, said, look)
+        elif ear.may_miss and ear.step.hears is not None and ear.step.hears.settle_s and ear.gap is not None:
+            said = f"it came, and whether it came twice cannot be told: {ear.gap.detail}"
+            course.end(outcome_of(ear.gap.reason), ear.gap.reason, now_s, said, look)
         else:
             course.missed_s = held.at_s  # its arrival is known, not bounded by looks
             course.hold(held, now_s)

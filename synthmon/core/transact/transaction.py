@@ -21,13 +21,14 @@ from synthmon.core.sequence.clocks import TRUSTED, Clocks
 from synthmon.core.transact.course import Course, Look
 from synthmon.core.transact.gather import Gathering
 from synthmon.core.transact.judge import judge
+from synthmon.core.transact.poll import Poll
 from synthmon.core.transact.reactor import Stopped, Strand
 from synthmon.core.undo.debts import Debt, attempt, clean_up_refs, flight_ids
 from synthmon.core.undo.intents import Intent, Opened
 from synthmon.core.undo.owed import run_parts
 
-FIRST_POLL_S, LAST_POLL_S, POLL_GROWTH = 0.2, 2.0, 1.6
-LAST_LOOK_MARGIN_S = 0.05  # the last look of a poll is asked for this long before its end, so that it leaves in time
+GIVE_UP_S = 0.05  # before the deadline a request is given up: then it is known whose fault it was
+CLOSE_S = 0.01  # by which a limit may seem to pass early
 RETRY_WAIT_S = 0.2
 
 
@@ -49,6 +50,7 @@ class Transaction(Gathering):
         super().__init__(journey, run, names, vault, now_s, clocks)
         self.vars: dict[str, Any] = {}
         self.verified: tuple[CheckRecord, ...] = ()
+        self.steps_held = False  # from then on it only waits for what others report
         self.stopped: Reason = Reason.NONE
         self.trouble: tuple[Reason, str] = (Reason.NONE, "")  # what ended the run outside of any step
         self.forward_end_s: float | None = None
@@ -83,11 +85,13 @@ class Transaction(Gathering):
                 self.gather()
                 if (yield from self._steps(self.journey.steps)):
                     self.verified = judge(self.journey.verify, self.now_scope()).checks
+                    self.steps_held = True
                     yield from self.hold_promises()
                 yield from self.look_on(self.begin_s + self.journey.deadline_s)
                 yield from self.linger()
-        except Stopped:
-            pass  # deadline or interrupt: what is left is clean-up
+        except Stopped:  # deadline or interrupt: what is left is clean-up
+            if self.stopped is Reason.DEADLINE and self.steps_held:
+                self.cut_promises(self._stop_words())
         self.forward_end_s = self.now_s
         self.stop_gathering()
         self.close_ears()
@@ -156,8 +160,11 @@ class Transaction(Gathering):
             yield from self._act_on(step, course)
         except Stopped:
             last = f"; the last look: {course.judged.message}" if course.judged.message else ""
-            said = f"still going when {self._stop_words()}{last}{self.besides(step)}"
-            course.end(outcome_of(self.stopped), self.stopped, self.now_s, said)
+            reason, why = self.stopped, ""
+            if self.stopped is Reason.DEADLINE and (doubt := course.doubt or self.deaf_to(step)):
+                reason, why = doubt[0], f", and nobody can tell how it stood: {doubt[1]}"
+            said = f"still going when {self._stop_words()}{why}{last}{self.besides(step)}"
+            course.end(outcome_of(reason), reason, self.now_s, said)
             raise
 
     def _stop_words(self) -> str:
@@ -197,47 +204,20 @@ class Transaction(Gathering):
         begin_s = self.begin_of(step, course, within)
         if begin_s is None:
             return
-        end_s, last_s = begin_s + within.limit_s, begin_s + within.limit_s + within.grace_s
         course.counted_from_s = begin_s
-        planned_s, in_time, n = self.now_s, False, 0
-        pause_s = within.poll_s or FIRST_POLL_S
+        poll, n = Poll(within, begin_s, self.now_s), 0
         while True:
             n += 1
             path = f"{step.id}#{n}"
             look = yield from self._look_at(step, course, n, key_path=path)
-            ours_late = planned_s <= end_s < look.sent_s  # we meant to look in time, and did not
-            in_time = in_time or look.sent_s <= end_s
-            if look.ok and look.sent_s <= end_s:
+            if poll.holds(look):
                 course.hold(look, self.now_s)
                 return
-            if look.ok:
-                late = in_time and not ours_late
-                said = f"it held, but only after {look.sent_s - begin_s:.1f}s of at most {within.limit_s:g}s"
-                reason = Reason.LATE if late else Reason.LOOKED_TOO_LATE
-                course.end(Outcome.FAILED if late else Outcome.UNKNOWN, reason, self.now_s, said, look)
+            course.missed(look)
+            if (end := poll.take(look, self.now_s)) is not None:
+                course.end(end.outcome, end.reason, self.now_s, end.said, end.look)
                 return
-            if not in_time:
-                said = "the first look came after its time was over"
-                course.end(Outcome.UNKNOWN, Reason.LOOKED_TOO_LATE, self.now_s, said, look)
-                return
-            course.missed_s = look.sent_s
-            next_s = self._next_look_s(pause_s, end_s, last_s)
-            if next_s is None:
-                reason = Reason.LOST if look.reason is Reason.EXPECTATION else look.reason
-                said = f"not within {within.limit_s:g}s ({n} looks): {look.message}"
-                course.end(look.outcome, reason, self.now_s, said, look)
-                return
-            planned_s = next_s
-            yield from self.sleep(f"{path}~again", planned_s)
-            if within.poll_s is None:
-                pause_s = min(pause_s * POLL_GROWTH, LAST_POLL_S)
-
-    def _next_look_s(self, pause_s: float, end_s: float, last_s: float) -> float | None:
-        """When to look again: after a pause, once more just before the end, then through the grace; None: no more."""
-        final_s = end_s - LAST_LOOK_MARGIN_S
-        if self.now_s < final_s:
-            return min(self.now_s + pause_s, final_s)
-        return self.now_s + pause_s if self.now_s + pause_s <= last_s else None
+            yield from self.sleep(f"{path}~again", poll.planned_s)
 
     # one look ----------------------------------------------------------------------------------------------------
 
@@ -254,9 +234,10 @@ class Transaction(Gathering):
         debt = self._owe(step, key_path, key) if effect and step.undo and key else None
         intent = debt[1] if debt else None
         again = n > 1 and step.within is None
-        self.ask(
-            Do(act_id, step.spec.kind, request, step.system, step.timeout_s, effect, key, step.auth, intent, again)
-        )
+        left_s = self.begin_s + self.journey.deadline_s - GIVE_UP_S - self.now_s
+        # the answer to what has to be taken back is awaited beyond the deadline
+        timeout_s = left_s if GIVE_UP_S < left_s < step.timeout_s and debt is None else step.timeout_s
+        self.ask(Do(act_id, step.spec.kind, request, step.system, timeout_s, effect, key, step.auth, intent, again))
         seen = yield from self.wait(act_id)
         if seen.sent_at_s is not None:
             self.sent_s.setdefault(step.id, seen.sent_at_s)
@@ -267,8 +248,16 @@ class Transaction(Gathering):
             self.answer(debt[0], seen, names)
         sent_s = seen.sent_at_s if seen.sent_at_s is not None else asked_s
         if seen.trouble is not None:
-            return Look.trouble(seen.trouble, sent_s)
+            look = Look.trouble(seen.trouble, sent_s)
+            cut_short = timeout_s < step.timeout_s and self.now_s - asked_s >= timeout_s - CLOSE_S
+            if cut_short and not self._used_up(look, asked_s):
+                yield from self.wait(f"{act_id}~deadline")  # which ends it
+            return look
         return self.judged(step, course, names, sent_s, seen.at_s)
+
+    def _used_up(self, look: Look, asked_s: float) -> bool:
+        """Whether a look that was cut short at the deadline is why the deadline passes, and for a reason of ours."""
+        return look.outcome is Outcome.UNKNOWN and self.now_s - asked_s >= asked_s - self.begin_s
 
     def _owe(self, step: Step, path: str, key: str) -> tuple[Debt, Intent | None]:
         """The debt of an effect about to leave, and its intent unless the same key left before (a retry)."""

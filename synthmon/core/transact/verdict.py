@@ -129,18 +129,21 @@ def _verdict(run: Transaction) -> tuple[Outcome, Reason, str, Course | None]:
         for course in courses:
             if course.outcome is outcome:
                 return outcome, course.reason, f"{course.step.id}: {course.message}", course
-    if run.stopped is not Reason.NONE:
+    if run.trouble[0] is not Reason.NONE:
+        return outcome_of(run.trouble[0]), *run.trouble, None
+    if run.stopped is not Reason.NONE and not (run.stopped is Reason.DEADLINE and run.steps_held):
         said = (
             f"the deadline of {run.journey.deadline_s:g}s passed" if run.stopped is Reason.DEADLINE else "interrupted"
         )
         return outcome_of(run.stopped), run.stopped, said, None
-    if run.trouble[0] is not Reason.NONE:
-        return outcome_of(run.trouble[0]), *run.trouble, None
     failed = next((check for check in run.verified if check.ok is False), None)
     if failed is not None:
         return Outcome.FAILED, Reason.EXPECTATION, f"verify: {say(failed)}", None
     as_written = sorted(run.monitor.judgements, key=lambda judged: judged.clause.place.line)
     for verdict, outcome in ((Verdict.FAIL, Outcome.FAILED), (Verdict.UNKNOWN, Outcome.UNKNOWN)):
+        if verdict is Verdict.UNKNOWN and run.overdue:
+            said = f"the deadline of {run.journey.deadline_s:g}s passed, and nothing was told of {run.overdue[0].text}"
+            return Outcome.FAILED, Reason.DEADLINE, f"verify: {said}", None
         broken = next((judged for judged in as_written if judged.verdict is verdict), None)
         if broken is not None:
             place = broken.clause.place

@@ -184,6 +184,22 @@ def test_runs_of_the_same_version_are_compared_if_there_are_ten() -> None:
     assert (mixed.version, len(mixed.good), mixed.of) == ("", 39, "all versions")
 
 
+def test_what_failed_in_the_version_before_is_suspected_still_until_the_new_one_has_failures_enough() -> None:
+    swapped = told("placed booked paid shipped mailed", FAILED)
+    bad = [replace(swapped, run_id=f"b{n}", version="v1") for n in range(3)]
+    new = [replace(one, version="v2") for one in GOOD[:10]]
+    again = replace(swapped, run_id="b9", version="v2")
+
+    after = peers([*new, *GOOD], [again, *bad], "v2")
+    ranking = rank("orders", after, TRUSTED)
+
+    assert (len(after.good), after.bad, after.of) == (10, (again,), "version v2"), "they are what it is compared with"
+    assert ranking.suspects[0].predicate.text == "booked<paid"
+    assert ranking.said == "based on 4 failing runs and 40 good ones of all versions"
+    assert rank("orders", peers([*new, *GOOD], [again, again, *bad], "v2"), TRUSTED).bad == 2
+    assert not rank("orders", peers(new, bad, "v2"), TRUSTED).enough, "no good run of the version that failed is known"
+
+
 def test_replays_and_runs_without_evidence_and_the_run_itself_are_no_sample() -> None:
     replayed, empty = replace(GOOD[1], cause="replay"), replace(GOOD[2], evidence=())
 

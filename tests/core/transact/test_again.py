@@ -195,3 +195,13 @@ def test_the_debts_of_one_are_found_by_its_old_keys() -> None:
     assert isinstance(debt.step, Step)
     assert debt.key == f"{FIRST}-order"
     assert debt.missing == {"order.id"}
+
+
+def test_a_deadline_that_passes_before_a_second_effect_would_show_is_no_pass() -> None:
+    shop = Shop(heeds=False)
+    made = ordering(gone="GET /o/${order.id}")
+    first = first_run(shop, made)
+
+    second, _ = again(shop, replace(made, deadline_s=1.0), first)
+
+    assert (second.outcome, second.reason) == (Outcome.FAILED, Reason.DEADLINE)

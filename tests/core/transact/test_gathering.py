@@ -211,3 +211,39 @@ def test_a_secret_in_evidence_is_redacted_even_if_it_stands_nowhere_else() -> No
     kept = redacted(replace(record, evidence=(leaking,)), vault)
 
     assert kept.evidence[0].attrs == {"text": "token •••"}
+
+
+@pytest.mark.parametrize("reports", [[], [(0.1, Blind("logs", Reason.CONNECTION, "Loki is down"))]])
+def test_a_deadline_that_passes_while_a_source_cannot_tell_is_ours(reports: list[tuple[float, Report]]) -> None:
+    _, record = run(promising(clause(Word.HAPPENS, "posted"), within_s=30.0, deadline_s=30.0), reports)
+
+    assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.EVIDENCE)
+
+
+def test_a_deadline_that_passes_before_what_its_source_would_have_told_is_theirs() -> None:
+    probe = promising(clause(Word.HAPPENS, "posted"), within_s=30.0, deadline_s=30.0)
+
+    _, record = run(probe, [seen("publish", 0.2), *marks(60)])
+
+    assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.DEADLINE)
+    assert "nothing was told of happens: posted" in record.message
+
+
+def test_a_deadline_that_ends_the_watch_for_what_must_not_happen_tells_nothing_of_the_target() -> None:
+    probe = promising(clause(Word.NEVER, "posted"), within_s=30.0, deadline_s=30.0)
+
+    _, well = run(probe, [seen("publish", 0.2), *marks(60)])
+    _, badly = run(probe, [seen("posted", 0.2), *marks(60)])
+
+    assert (well.outcome, well.reason) == (Outcome.UNKNOWN, Reason.EVIDENCE)
+    assert (badly.outcome, badly.reason) == (Outcome.FAILED, Reason.EXPECTATION)
+
+
+@pytest.mark.parametrize(("settle_s", "linger_s"), [(20.0, 0.0), (0.0, 20.0)])
+def test_a_deadline_that_passes_when_all_is_decided_changes_nothing(settle_s: float, linger_s: float) -> None:
+    probe = promising(clause(Word.HAPPENS, "posted"), settle_s=settle_s, deadline_s=10.0)
+    probe = replace(probe, promises=replace(probe.promises, linger_s=linger_s))
+
+    _, record = run(probe, [seen("posted", 0.4), *marks(60)])
+
+    assert record.outcome is Outcome.PASSED, record.message

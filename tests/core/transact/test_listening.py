@@ -13,6 +13,7 @@ from synthmon.core.acts import Arm, Cancel, Do
 from synthmon.core.door import Trouble
 from synthmon.core.expressions import Compiler
 from synthmon.core.inbound import MOST_REFUSED
+from synthmon.core.journey import Within
 from synthmon.core.messages import Declined, Gap, Message
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import Record
@@ -359,3 +360,64 @@ def test_a_message_that_comes_late_after_a_gap_may_have_come_in_time() -> None:
     )
 
     assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.CONNECTION)
+
+
+@pytest.mark.parametrize("slow_s", [0.01, 6.0])
+def test_that_nothing_came_in_time_holds_however_late_the_step_is_reached(slow_s: float) -> None:
+    quiet = hears("quiet", "events", expect=("count == 0",), within=2.0, grace=5.0, after="order")
+    probe = journey(step("order", "POST /orders"), step("slow", "GET /slow", timeout=20), quiet)
+    world = World(lambda r, now_s, act: Answer(delay_s=slow_s if "slow" in r else 0.01), bus(message(at_s=4.0)))
+
+    record = world.record(probe)
+
+    assert record.outcome is Outcome.PASSED, record.message
+
+
+@pytest.mark.parametrize("slow_s", [0.01, 6.0])
+def test_what_comes_while_nothing_may_come_is_seen_however_late_the_step_is_reached(slow_s: float) -> None:
+    quiet = replace(
+        hears("quiet", "events", expect=("count == 0",), within=2.0, settle=3.0), within=Within(2.0, "order")
+    )
+    probe = journey(step("order", "POST /orders"), step("slow", "GET /slow", timeout=20), quiet)
+    world = World(lambda r, now_s, act: Answer(delay_s=slow_s if "slow" in r else 0.01), bus(message(at_s=4.0)))
+
+    record = world.record(probe)
+
+    assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.DUPLICATE)
+
+
+def test_whether_it_came_twice_cannot_be_told_after_a_gap() -> None:
+    gap = (0.8, Gap(Reason.CONNECTION, "the link was lost"))
+    receipt = hears("receipt", "events", settle=2.0)
+
+    _, once = run(order_then(receipt), message(at_s=0.5), gap)
+    _, twice = run(order_then(receipt), message(at_s=0.5), gap, message(at_s=1.5))
+
+    assert (once.outcome, once.reason) == (Outcome.UNKNOWN, Reason.CONNECTION)
+    assert "whether it came twice cannot be told" in once.message
+    assert (twice.outcome, twice.reason) == (Outcome.FAILED, Reason.DUPLICATE)
+
+
+def test_a_stream_that_the_target_ended_after_its_message_brings_no_second_one() -> None:
+    closed = (0.6, Gap(Reason.RESET, "the target closed the session"))
+
+    _, record = run(order_then(hears("receipt", "events", settle=2.0)), message(at_s=0.5), closed)
+
+    assert record.outcome is Outcome.PASSED, record.message
+
+
+def test_a_deadline_that_passes_after_a_gap_is_ours() -> None:
+    probe = replace(order_then(hears("receipt", "events", within=50.0)), deadline_s=3.0)
+
+    _, record = run(probe, (0.5, Gap(Reason.CONNECTION, "the link was lost")))
+
+    assert (record.outcome, record.reason, record.step) == (Outcome.UNKNOWN, Reason.CONNECTION, "receipt")
+
+
+def test_what_was_there_before_the_step_began_took_no_time() -> None:
+    probe = journey(step("slow", "GET /slow"), hears("receipt", "events"))
+    world = World(lambda r, now_s, act: Answer(delay_s=3.0), bus(message(at_s=0.5)))
+
+    record = world.record(probe)
+
+    assert record.steps[1].latency_ms == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -291,3 +292,90 @@ def test_the_same_world_gives_the_same_trace() -> None:
         return world.trace
 
     assert trace() == trace()
+
+
+CANNOT_ASK = Answer(trouble=Reason.RESOLVER, sent=False)
+
+
+def until(*phases: tuple[float, Answer]) -> Callable[[str, float, Do], Answer | None]:
+    """A target that gives each answer until an instant."""
+    return lambda request, now_s, act: next(answer for end_s, answer in phases if now_s < end_s)
+
+
+@pytest.mark.parametrize("first", [CANNOT_ASK, Answer(404)])
+def test_what_held_late_may_have_held_in_time_where_we_could_not_ask_then(first: Answer) -> None:
+    probe = journey(step("posted", "GET /ledger", within=3, grace=4))
+
+    record = World(until((0.5, first), (3.5, CANNOT_ASK), (99, Answer(200)))).record(probe)
+
+    assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.RESOLVER)
+    assert "it held, but only after" in record.message
+
+
+def test_what_the_target_said_when_the_time_was_over_stands_though_we_cannot_ask_any_more() -> None:
+    probe = journey(step("posted", "GET /ledger", within=3, grace=4))
+
+    record = World(until((3.0, Answer(404)), (99, CANNOT_ASK))).record(probe)
+
+    assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.LOST)
+    assert "status is 404" in record.message
+
+
+def test_a_target_that_was_not_asked_in_time_is_not_to_blame_for_what_it_says_later() -> None:
+    probe = journey(step("posted", "GET /ledger", within=3, grace=4))
+
+    record = World(until((3.2, CANNOT_ASK), (99, Answer(404)))).record(probe)
+
+    assert (record.outcome, record.reason) == (Outcome.UNKNOWN, Reason.RESOLVER)
+
+
+def test_a_deadline_that_passes_while_we_cannot_ask_is_ours() -> None:
+    probe = journey(step("posted", "GET /ledger", within=30), deadline_s=2.0)
+
+    record = World(until((99, CANNOT_ASK))).record(probe)
+
+    assert (record.outcome, record.reason, record.step) == (Outcome.UNKNOWN, Reason.RESOLVER, "posted")
+    assert "the run's deadline of 2s passed, and nobody can tell how it stood" in record.message
+
+
+def test_a_request_that_did_not_leave_by_the_deadline_is_ours_and_one_without_an_answer_is_theirs() -> None:
+    probe = journey(step("order", "GET /orders", timeout=10), deadline_s=4.0)
+
+    ours = World(lambda r, now_s, act: Answer(trouble=Reason.SATURATED, sent=False, delay_s=act.timeout_s)).record(
+        probe
+    )
+    theirs = World(says(None)).record(probe)
+
+    assert (ours.outcome, ours.reason) == (Outcome.UNKNOWN, Reason.SATURATED)
+    assert (theirs.outcome, theirs.reason) == (Outcome.FAILED, Reason.DEADLINE)
+
+
+def test_a_target_that_used_up_the_time_is_to_blame_though_the_last_request_did_not_leave() -> None:
+    probe = journey(step("slow", "GET /slow", timeout=10), step("order", "GET /orders", timeout=10), deadline_s=4.0)
+    waits = Answer(trouble=Reason.SATURATED, sent=False)
+
+    record = World(
+        lambda r, now_s, act: Answer(delay_s=3.5) if "slow" in r else replace(waits, delay_s=act.timeout_s)
+    ).record(probe)
+
+    assert (record.outcome, record.reason, record.step) == (Outcome.FAILED, Reason.DEADLINE, "order")
+
+
+def test_trouble_shortly_before_the_deadline_is_told_at_once() -> None:
+    probe = journey(step("order", "GET /orders", timeout=10), deadline_s=4.0)
+
+    record = World(says(Answer(trouble=Reason.REFUSED, delay_s=1.0))).record(probe)
+
+    assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.REFUSED)
+    assert record.took_ms == pytest.approx(1000)
+
+
+def test_a_look_of_which_nothing_is_known_is_no_bound_of_a_latency() -> None:
+    probe = journey(step("posted", "GET /ledger", within=5))
+
+    record = World(until((1.0, Answer(404)), (3.0, CANNOT_ASK), (99, Answer(200)))).record(probe)
+
+    low_ms, high_ms = record.steps[0].latency_low_ms, record.steps[0].latency_ms
+    assert low_ms is not None
+    assert high_ms is not None
+    assert low_ms < 1000 < 3000 <= high_ms
