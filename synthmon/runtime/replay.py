@@ -27,7 +27,7 @@ from synthmon.runtime.inbound import CannotHear, beside_a_daemon
 from synthmon.runtime.lent import CLEAN_UP_S
 from synthmon.runtime.once import Once, open_once
 from synthmon.runtime.pauses import open_pauses
-from synthmon.runtime.replay_plan import BUDGET, check_fits
+from synthmon.runtime.replay_plan import BUDGET, check_fits, check_not_quiet
 from synthmon.runtime.switch import Switch
 
 HOPELESS = 2  # so many runs in which an order did not come about, and none in which it did, are enough
@@ -72,6 +72,7 @@ async def make(plan: Plan, house: House, stage: Stage, keep: Keep) -> AsyncGener
         if stage.paused(turn.journey.name):
             raise NotNow(f"{turn.journey.name} was paused meanwhile, and so are its replays.")
         check_fits(turn.journey, stage.settings)
+        check_not_quiet(turn.journey, stage.settings, house.clock.now())
         await _count(house)
         await keep(turn.journey.deadline_s + turn.journey.promises.linger_s + CLEAN_UP_S)
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from synthmon.core.finding.order import Hold, clocks_of, forced, hold, instant
 from synthmon.core.finding.predicates import Form, parse
 from synthmon.core.history import History
 from synthmon.core.journey import Journey
 from synthmon.core.outcomes import Outcome
+from synthmon.core.quiet import quiet
 from synthmon.core.replaying import NotAllowed, NotNow, Plan, Refused, Turn, Wish
 from synthmon.core.run import Original, Record, Run
 from synthmon.core.secrets import MASK
@@ -36,6 +38,7 @@ async def prepare(wish: Wish, loaded: Loaded, house: House) -> Plan:
     record = await _recorded(house.history, wish.run)
     journey, notes = await _journey_of(record, loaded, house)
     check_fits(journey, settings)
+    check_not_quiet(journey, settings, house.clock.now())
     pauses = await asyncio.to_thread(open_pauses, settings, house.beside)
     if pauses.paused(journey.name):
         if pauses.stopped_by_file():
@@ -111,6 +114,12 @@ def check_fits(journey: Journey, settings: Settings) -> None:
             )
     if journey.identity and journey.identity not in settings.identities:
         raise Refused(f"{journey.name} needs the identity {journey.identity}, which the settings do not have any more.")
+
+
+def check_not_quiet(journey: Journey, settings: Settings, now: datetime) -> None:
+    """Raises `NotNow` in a quiet window: what a system under maintenance does says nothing of a failure."""
+    if quiet(settings.quiet, journey.name, now):
+        raise NotNow(f"{journey.name} is in a quiet window now, and so are its replays. Wait until it is over.")
 
 
 async def _seed_of(record: Record, history: History) -> str:

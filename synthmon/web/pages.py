@@ -147,6 +147,7 @@ class Pages:
             attempt_bars=attempt_bars,
             labels=_run_labels(record),
             replays=await self._replays(record),
+            replaying=self.monitor.replaying(record.run_id),
         )
 
     async def shot(self, request: Request) -> Response:

@@ -6,20 +6,17 @@ import json
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.acceptance.daemon import DaemonProcess, environment, wait_for
 from tests.acceptance.paying import Paying, serving_payments
+from tests.acceptance.replays_afar import SELDOM, ask, ended, kept, things_daemon
 from tests.acceptance.things import Things, serving_things
-from tests.runtime.replaying import JOURNEY, Scene
+from tests.servers.postgres import postgres_or_skip
 
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PAID = """
 journey: paid
 every: 12h
@@ -69,39 +66,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
         yield Here(folder, daemon, payments)
 
 
-def ask(daemon: DaemonProcess, run: str, **wish: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """POST …/replay: status, body, headers."""
-    request = urllib.request.Request(
-        f"{daemon.url}/api/v1/runs/{run}/replay",
-        json.dumps(wish).encode(),
-        {"content-type": "application/json", "x-synthmon": "1"},
-    )
-    try:
-        with DIRECT.open(request, timeout=60) as answer:
-            return answer.status, json.loads(answer.read()), dict(answer.headers)
-    except urllib.error.HTTPError as fault:
-        return fault.code, json.loads(fault.read()), dict(fault.headers)
-
-
-def kept(daemon: DaemonProcess, journey: str, run: str = "") -> str:
-    """Run a journey now; its id once its record is kept."""
-    run = run or daemon.post(f"/api/v1/journeys/{journey}/run")["run"]
-    wait_for(lambda: any(told["id"] == run for told in daemon.get("/api/v1/runs?limit=50")["runs"]))
-    return run
-
-
 def runs_counted(daemon: DaemonProcess) -> float:
     return daemon.metric("synthmon_runs_total", journey="paid")
-
-
-def ended(daemon: DaemonProcess, run: str) -> dict[str, Any]:
-    """How the replay of a run stands when it is over."""
-    stands = wait_for(
-        lambda: (told := daemon.get(f"/api/v1/runs/{run}/replay"))["state"] != "running" and told,
-        within_s=120,
-    )
-    assert isinstance(stands, dict)
-    return stands
 
 
 def test_a_journey_that_is_called_back_is_replayed_by_the_daemon_that_has_the_address(here: Here) -> None:
@@ -172,14 +138,6 @@ def test_a_run_beside_the_daemon_is_unknown_with_the_remedy_and_the_remedy_helps
     assert "No such journey" in nobody.stderr
 
 
-def things_daemon(folder: Path, url: str, daemon: DaemonProcess) -> tuple[Scene, str]:
-    """A daemon over a journey that makes a thing and takes it back; and the id of a run of it."""
-    scene = Scene(folder)
-    scene.lay_out(url, journey=JOURNEY.replace("every: 1m", "every: 12h"))
-    daemon.start()
-    return scene, kept(daemon, "making")
-
-
 def test_a_second_replay_is_refused_while_one_is_under_way_and_sigterm_takes_back_what_it_made(tmp_path: Path) -> None:
     things = Things()
     with serving_things(things) as url, DaemonProcess(tmp_path) as daemon:
@@ -208,7 +166,7 @@ def test_a_reload_does_not_break_a_replay_until_it_takes_the_permission_away(tmp
         daemon.post("/api/v1/reload")
         before = len(daemon.get(f"/api/v1/runs/{run}/replay")["runs"])
         wait_for(lambda: len(daemon.get(f"/api/v1/runs/{run}/replay")["runs"]) >= before + 2)
-        scene.lay_out(url, more="", journey=JOURNEY.replace("every: 1m", "every: 12h"))
+        scene.lay_out(url, more="", journey=SELDOM)
         daemon.post("/api/v1/reload")
         stands = ended(daemon, run)
         refused = ask(daemon, run, yes=True)
@@ -217,4 +175,27 @@ def test_a_reload_does_not_break_a_replay_until_it_takes_the_permission_away(tmp
         assert stands["state"] == "stopped", stands
         assert "Add `replay: allow` to the system" in stands["said"]
         assert (refused[0], refused[1]["title"]) == (403, "Not allowed")
+        assert not things.left()
+
+
+def test_with_history_and_leases_in_postgresql_a_replay_passes_and_leaves_no_debt(tmp_path: Path) -> None:
+    things = Things()
+    with postgres_or_skip() as server, serving_things(things) as url, DaemonProcess(tmp_path) as daemon:
+        _, run = things_daemon(tmp_path, url, daemon, "--store", server.url())
+        things.slowest_s = 1.0
+
+        begun, second = ask(daemon, run, yes=True, times=2), ask(daemon, run, yes=True)
+        stands = ended(daemon, run)
+        again = ask(daemon, run, yes=True, same_keys=True)
+        with_old_keys = ended(daemon, run)
+        debts = daemon.get("/api/v1/debts")["debts"]
+        kept_as = [daemon.get(f"/api/v1/runs/{made['run']}") for made in stands["runs"]]
+
+        assert (begun[0], second[0]) == (202, 409)
+        assert "another replay is going on" in second[1]["detail"]
+        assert [(one["outcome"], one["replay_of"]) for one in kept_as] == [("passed", run)] * 2
+        assert {debt["state"] for one in kept_as for debt in one["debts"]} == {"closed"}
+        assert (again[0], with_old_keys["state"]) == (202, "over")
+        assert [made["outcome"] for made in with_old_keys["runs"]] == ["passed"], with_old_keys
+        assert debts == []
         assert not things.left()

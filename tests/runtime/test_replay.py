@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from synthmon.core.outcomes import Outcome, Reason
-from synthmon.core.replaying import Refused, Wish
+from synthmon.core.replaying import NotNow, Refused, Wish
 from synthmon.core.run import DebtRecord, Record
 from synthmon.core.spending import Spend
 from synthmon.core.status import Busy
@@ -196,6 +196,20 @@ async def test_while_everything_or_its_journey_is_paused_nothing_is_replayed(sce
         with pytest.raises(Refused, match="paused"):  # it was thrown after the plan was made
             await scene.make(plan)
         pauses.resume(None)
+
+    assert len(writes(things)) == 1
+
+
+async def test_in_a_quiet_window_nothing_is_replayed(scene: Scene, things: Things) -> None:
+    first = await scene.run()
+    plan = await scene.plan(first.run_id)
+    file = scene.folder / "synthmon.yaml"
+    file.write_text(f'quiet: [{{cron: "* * * * *", for: 2m, journeys: [mak*]}}]\n{file.read_text()}')
+
+    with pytest.raises(NotNow, match=r"making is in a quiet window now.* Wait until it is over\."):
+        await scene.plan(first.run_id)
+    with pytest.raises(NotNow, match="quiet window"):  # it began after the plan was made
+        await scene.make(plan)
 
     assert len(writes(things)) == 1
 

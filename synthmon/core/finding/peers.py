@@ -23,13 +23,15 @@ RUNS_OF_CLOCKS = 200
 class Peers:
     """Runs of one journey that tell something, the newest first; `version` is theirs, empty where there are several.
 
-    `found` counts the runs of which these were chosen, with those that have no evidence (any more).
+    `found` counts the runs of which these were chosen, with those that have no evidence (any more). `wider` are those
+    of all versions, where this one has too few failing runs to suspect anything: what fails seldom outlives a version.
     """
 
     good: tuple[Record, ...]
     bad: tuple[Record, ...] = ()
     version: str = ""
     found: int = 0
+    wider: Peers | None = None
 
     @property
     def of(self) -> str:
@@ -46,9 +48,19 @@ def peers(good: Sequence[Record], bad: Sequence[Record], version: str, but: str 
     failing = [record for record in bad if _tells(record)]
     found = len(good) + len(bad)
     of_version = [record for record in telling if record.version == version]
+    everyone = Peers(tuple(telling[:most]), tuple(failing), "", found)
     if version and (len(of_version) >= ENOUGH_OF_VERSION or {r.version for r in telling} <= {version}):
-        return Peers(tuple(of_version[:most]), tuple(r for r in failing if r.version == version), version, found)
-    return Peers(tuple(telling[:most]), tuple(failing), "", found)
+        bad = tuple(record for record in failing if record.version == version)
+        few = len(bad) < LEAST_SUPPORT <= len(failing)
+        wider = everyone if few and _spans(everyone) else None
+        return Peers(tuple(of_version[:most]), bad, version, found, wider)
+    return everyone
+
+
+def _spans(known: Peers) -> bool:
+    """Whether good runs enough are of the versions that failed: else what a version does anew seems to be missing."""
+    versions = {record.version for record in known.bad}
+    return sum(record.version in versions for record in known.good) >= ENOUGH_OF_VERSION
 
 
 def clocks_of(records: Sequence[Record], skew_s: float) -> Clocks:
@@ -83,6 +95,7 @@ class Ranking:
 
 def rank(journey: str, known: Peers, clocks: Clocks) -> Ranking:
     """The suspects of a journey; none while there are fewer than two failing runs that tell something."""
+    known = known.wider or known
     good: list[Sequenced] = [happened(record) for record in known.good]
     bad: list[Sequenced] = [happened(record) for record in known.bad]
     ranking = Ranking(journey, (), len(good), len(bad), known.of)
