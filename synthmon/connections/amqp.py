@@ -29,6 +29,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -71,6 +72,7 @@ class AmqpLink(Breakable):
         self._connection: AbstractConnection | None = None
         self._idle: list[AbstractChannel] = []  # a channel of its own for each publication under way: one that fails
         self._leaving: set[asyncio.Task[None]] = set()  # takes no other with it
+        self._number = 0  # of the channel that was opened last
 
     async def connect(self, keys: AmqpKeys, outlet: Outlet) -> None:
         """To the first address that answers. Raises `ConnectionTrouble`, or what the library raises."""
@@ -115,7 +117,7 @@ class AmqpLink(Breakable):
         if not exchange:
             raise ConnectionTrouble(Reason.EXPRESSION, f"{_DEFAULT.fault} {_DEFAULT.remedy}", sent=False)
         async with asyncio.timeout(LISTEN_S):
-            channel = await self._opened().channel(publisher_confirms=False)
+            channel = await self._new_channel(confirms=False)
             try:
                 with in_words(f"the exchange {exchange} could not be listened to"):
                     return await self._bound(channel, exchange, key, hear)
@@ -125,7 +127,7 @@ class AmqpLink(Breakable):
 
     async def count(self, at: Mapping[str, str]) -> int:
         """The messages of `queue` that are ready for a consumer; those given to one and not settled do not count."""
-        channel = await self._opened().channel(publisher_confirms=False)
+        channel = await self._new_channel(confirms=False)
         try:
             with in_words(f"the messages in {at['queue']} could not be counted"):
                 declared = await channel.queue_declare(at["queue"], passive=True)
@@ -172,12 +174,22 @@ class AmqpLink(Breakable):
         return self._connection
 
     async def _channel(self) -> AbstractChannel:
-        connection = self._opened()
+        self._opened()
         while self._idle:
-            channel = self._idle.pop()
-            if not channel.is_closed:
+            if not (channel := self._idle.pop()).is_closed:
                 return channel
-        return await connection.channel(publisher_confirms=True)
+        return await self._new_channel(confirms=True)
+
+    async def _new_channel(self, confirms: bool) -> AbstractChannel:
+        """With the number that was free longest: the library frees one before it has told the broker that it saw it
+        closed, and a broker that hears it opened in between ends the connection with all that is under way."""
+        connection = self._opened()
+        most = connection.connection_tune.channel_max or 65535  # where the broker sets no limit
+        for number in chain(range(self._number + 1, most + 1), range(1, self._number + 1)):
+            if number not in connection.channels:
+                self._number = number
+                return await connection.channel(number, publisher_confirms=confirms)
+        raise ConnectionTrouble(Reason.SATURATED, f"all {most} channels of the connection are in use", sent=False)
 
     def _give_back(self, channel: AbstractChannel, sound: bool) -> None:
         """Keep a channel for the next, or let it go in the background: it may have been closed for our fault."""

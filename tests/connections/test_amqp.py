@@ -296,6 +296,30 @@ async def test_one_publication_that_fails_takes_no_other_with_it(link: AmqpLink,
         assert not link.broken
 
 
+async def test_the_number_of_a_channel_is_not_given_again_at_once(link: AmqpLink) -> None:
+    """The broker may not have heard yet that we know that it closed it."""
+    numbers = []
+    for _ in range(5):
+        with pytest.raises(ConnectionTrouble):
+            await link.publish(Publication({"exchange": "ordrs", "key": "orders.placed"}, (), b"bad"))
+        channel = await link._new_channel(confirms=True)
+        numbers.append(channel.number)
+        await channel.close()
+
+    assert len(set(numbers)) == 5
+    assert not link.broken
+
+
+async def test_all_numbers_of_channels_come_round_again(link: AmqpLink) -> None:
+    opened = await link._new_channel(confirms=False)
+    assert link._connection is not None
+    link._number = link._connection.connection_tune.channel_max
+
+    after = await link._new_channel(confirms=False)
+
+    assert (opened.number, after.number) == (1, 2)
+
+
 async def test_a_publication_that_was_given_up_harms_no_other(link: AmqpLink, bus: Bus) -> None:
     async with bus.owning("billing", "orders.placed") as billing:
         publication = Publication({"queue": billing.name}, (), b"x")

@@ -27,8 +27,9 @@ from tests.connections.opened import opened
 from tests.connections.running import faults, run_probe
 from tests.connections.scenarios import Bench, Headers, Scenarios, Service, bench_of
 from tests.servers.front import front
-from tests.servers.kafka import Kafka, free_port, kafka
+from tests.servers.kafka import Kafka, kafka
 from tests.servers.kafka_login import login
+from tests.servers.ports import free_port
 
 TOPICS = ("orders.placed", "orders.accepted")
 
