@@ -13,7 +13,8 @@ from synthmon.language.words import word_fault
 class Keys(BaseModel):
     """A map of a file: nothing but its keys, and none of them changes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # built when first asked: a command that reads no file never needs them, and what holds others is built once
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _word(value: Any) -> str:

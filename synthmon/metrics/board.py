@@ -111,9 +111,11 @@ class Shelf:
         return pieces[at] if pieces else None
 
     def pack(self, at: int, openmetrics: bool) -> Piece:
-        """Write and compress the lines of one family."""
+        """Write and compress the lines of one family, which then need not be kept as text as well."""
         pieces = self._packed.setdefault(openmetrics, [None] * len(FAMILIES))
         piece = pieces[at] = pack(self.text(at, openmetrics))
+        for card in self.cards:
+            card.let_go(at)
         return piece
 
     def forget(self, at: int) -> None:
@@ -181,6 +183,12 @@ class Card:
                 self._texts[at] = self._measured(FAMILIES[at]).encode()
             text = self._texts[at] or b""
         return text
+
+    def let_go(self, at: int) -> None:
+        """Forget the lines of a family that runs change: 2 kB a journey. The cards of a shelf run at about the same
+        time, so when one changes nearly all are written again anyway."""
+        if FAMILIES[at] not in CONSTANTS:
+            self._texts[at] = None
 
     def _write_constants(self) -> None:
         lines = dict.fromkeys(CONSTANTS, "")

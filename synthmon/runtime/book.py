@@ -73,8 +73,10 @@ class Book:
     async def _append(self, entries: Sequence[Entry]) -> Fenced | None:
         """Entries in order; handed over together, they become durable together."""
         sealed = map(self._sealed, entries)
-        appends = (self._journal.append(self._run_id, entry, self._seq + n) for n, entry in enumerate(sealed))
-        for wrote in await asyncio.gather(*appends, return_exceptions=True):
+        appends = [self._journal.append(self._run_id, entry, self._seq + n) for n, entry in enumerate(sealed)]
+        # one alone, as nearly all are, needs no task of its own
+        answers = await asyncio.gather(*appends, return_exceptions=True) if len(appends) > 1 else [await appends[0]]
+        for wrote in answers:
             if isinstance(wrote, BaseException):
                 raise wrote
             if isinstance(wrote, Fenced):

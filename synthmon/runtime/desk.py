@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -46,22 +45,23 @@ class Desk:
         self._debts, self._budget = debts, budget
         self._replays, self._leases = replays, leases
         self._journeys: dict[str, Journey] = {}
-        self._recent: dict[str, deque[Record]] = {}
+        self._recent: dict[str, tuple[Record, ...]] = {}  # the newest first; a deque of five takes 760 bytes
+        self._most_recent = MOST_RECENT
         self._problems: Sequence[Problem] = ()
 
     # told by the daemon ---------------------------------------------------------------------------------------------
 
     def show(self, journeys: Mapping[str, Journey], problems: Sequence[Problem]) -> None:
         """What is loaded now."""
-        most = max(LEAST_RECENT, min(MOST_RECENT, RECENT_IN_ALL // max(1, len(journeys))))
-        self._recent = {name: deque(self._recent.get(name, ()), maxlen=most) for name in journeys}
+        self._most_recent = most = max(LEAST_RECENT, min(MOST_RECENT, RECENT_IN_ALL // max(1, len(journeys))))
+        self._recent = {name: self._recent.get(name, ())[:most] for name in journeys}
         self._journeys, self._problems = dict(journeys), problems
 
     def remember(self, records: Iterable[Record]) -> None:
         """Records, oldest first; only their heads are kept. A replay says nothing of how a journey stands."""
         for record in records:
             if record.cause != "replay" and (recent := self._recent.get(record.journey)) is not None:
-                recent.appendleft(record.head())
+                self._recent[record.journey] = (record.head(), *recent)[: self._most_recent]
 
     # asked by the page and the API ----------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class Desk:
             self._switch.paused(name),
             self._runner.is_running(name),
             partial(self._next_slot, name),
-            tuple(self._recent.get(name, ())),
+            self._recent.get(name, ()),
         )
 
     def _known(self, name: str | None) -> str | None:

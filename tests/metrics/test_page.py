@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import random
 import shutil
-import socket
+import tracemalloc
 import zlib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -25,6 +25,7 @@ from synthmon.metrics.exposition import Page, Wanted, negotiate
 from synthmon.metrics.own import Own
 from synthmon.metrics.pieces import HEAD, join, pack, tail
 from tests.metrics.some import a_journey, a_record
+from tests.servers.ports import free_port
 
 EVERY_FORM = [Wanted(openmetrics, packed) for openmetrics in (False, True) for packed in (False, True)]
 NASTY = 'a"b\\c\nd\re\u2028 # {run_id="x"} 1 2\n# EOF\nsynthmon_up 0\ud800<script>'
@@ -125,6 +126,24 @@ async def test_only_what_changed_is_written_again():
     assert now[2] == kept[2]
     assert now[1] != kept[1]
     assert now[1][0] is kept[1][0]  # what a journey is did not change
+
+
+async def test_what_is_kept_packed_is_not_kept_as_text_as_well():
+    kept_bytes = {}
+    for packed in (True, False):
+        board, journeys = a_board()
+        page = Page(board, Own("1"))
+        _ = [part async for part in page.render(Wanted(True, packed))]  # what is made once is made
+        tracemalloc.start()
+        for journey in journeys:
+            board.record(a_record(journey, random.Random(3), location="eu"), journey)
+        before, _ = tracemalloc.get_traced_memory()
+
+        _ = [part async for part in page.render(Wanted(True, packed))]
+
+        kept_bytes[packed] = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+    assert kept_bytes[True] < kept_bytes[False] / 2
 
 
 async def test_a_scrape_after_a_scrape_tells_the_new_count():
@@ -236,9 +255,7 @@ async def test_a_real_prometheus_reads_the_joined_page(tmp_path):
 @asynccontextmanager
 async def a_prometheus(folder, target_port):
     """A Prometheus that scrapes one port every second; answers a function that asks until it hears what is expected."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 1s}\n"
         f"scrape_configs: [{{job_name: s, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}]\n"
@@ -253,7 +270,7 @@ async def a_prometheus(folder, target_port):
 
     async def ask(query, expected):
         got = None
-        async with asyncio.timeout(30), httpx.AsyncClient() as client:
+        async with asyncio.timeout(120), httpx.AsyncClient() as client:
             while got != expected:
                 with suppress(httpx.TransportError, IndexError, ValueError):  # not up yet, or nothing scraped
                     answer = await client.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query})
