@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from synthmon.cli.options import Json, Paths, SettingsFiles
-from synthmon.cli.output import INVALID, people, print_json, say_problems
+from synthmon.cli.output import INVALID, people, print_json, say_problems, stop
 from synthmon.language.load import load
 
 
@@ -38,6 +38,8 @@ def check(paths: Paths, settings: SettingsFiles = None, as_json: Json = False) -
         people().print(
             f"{_count(len(loaded.journeys), 'journey')}, {_count(errors, 'error')}, {_count(warnings, 'warning')}"
         )
+    if not loaded.journeys and not loaded.problems:  # a wrong path must not be green in a pipeline
+        stop(f"There is no journey in {', '.join(paths)}. Give a probe, or a folder with *.yaml files of journeys.")
     if errors:
         raise typer.Exit(INVALID)
 

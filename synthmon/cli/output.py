@@ -56,8 +56,8 @@ def say_problems(problems: Iterable[Problem]) -> None:
     """Each as place, fault and remedy, one a paragraph."""
     console = people()
     for problem in problems:
-        style = "red" if problem.level == "error" else "yellow"
-        line = Text.assemble((str(problem.place), "bold"), "  ", (problem.fault, style), f" {problem.remedy} ")
+        style, level = ("red", "") if problem.level == "error" else ("yellow", "warning: ")
+        line = Text.assemble((str(problem.place), "bold"), "  ", (level + problem.fault, style), f" {problem.remedy} ")
         line.append(f"[{problem.code}]", "dim")
         console.print(line, soft_wrap=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def serve(
     uvloop: Annotated[bool, typer.Option("--uvloop/--no-uvloop", help="Use uvloop if it is installed.")] = True,
 ) -> None:
     """Run journeys on their schedules until SIGTERM, and serve page, API and metrics."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload that comes before there is anything to reload
     from synthmon.core.errors import Invalid  # with the imports of the daemon, which take a second
     from synthmon.language.amounts import seconds
     from synthmon.runtime.daemon import Wishes

@@ -47,7 +47,7 @@ def _ask(method: str, url: str, name: str = "", body: dict[str, Any] | None = No
         raise DemoTrouble(_reason(exc, base)) from exc
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise DemoTrouble(
-            f"no demo shop answers at {base}. Start one with `python -m synthmon.demo`, or give its address."
+            f"no demo shop answers at {base}. Start one with `make demo` or `synthmon demo`, or name it by --shop."
         ) from exc
     if not isinstance(told, list):
         raise DemoTrouble(f"{base} answers, but it is not a demo shop.")

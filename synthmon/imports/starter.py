@@ -86,7 +86,7 @@ _NEXT = """
 
 _DEMO_PROBE = f"""{SCHEMA_LINE}
 {_HEAD}
-# It is for the demo shop: synthmon demo (or python -m synthmon.demo) opens it at {DEMO}.
+# It is for the demo shop: `synthmon demo` (or `make demo`) opens it at {DEMO}.
 journey: first            # its name, in lower case; the label `journey` of its metrics
 title: Somebody buys a mug, and the order reaches the ledger
 every: 30s                # or cron: "*/5 8-18 * * mon-fri" with timezone: Europe/Berlin

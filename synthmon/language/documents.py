@@ -37,7 +37,7 @@ class Document:
 def read(file: str, text: str) -> tuple[tuple[Document, ...], tuple[Problem, ...]]:
     """Every document of a file, or what is wrong with it. A file with a fault in its YAML gives no document."""
     if any("\ud800" <= char <= "\udfff" for char in set(text)):
-        return (), (Problem(Place(file), "yaml", "The file is not UTF-8.", "Save it as UTF-8."),)
+        return (), (_not_utf8(file, text),)
     if len(text.encode()) > LARGEST_BYTES:
         fault = f"The file is larger than {LARGEST_BYTES >> 20} MiB."
         return (), (Problem(Place(file), "yaml-too-large", fault, "Split it into several files."),)
@@ -56,6 +56,13 @@ def read(file: str, text: str) -> tuple[tuple[Document, ...], tuple[Problem, ...
     if any(problem.level == "error" for problem in builder.problems):
         return (), tuple(builder.problems)
     return documents, tuple(builder.problems)
+
+
+def _not_utf8(file: str, text: str) -> Problem:
+    """Names the first byte that is none: `text` holds each such byte as a surrogate."""
+    at = next(at for at, char in enumerate(text) if "\ud800" <= char <= "\udfff")
+    place = Place(file, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+    return Problem(place, "yaml", "The file is not UTF-8 from here on.", "Save it as UTF-8.")
 
 
 class _Refused(Exception):

@@ -18,7 +18,7 @@ from synthmon.language.kinds import Kinds, find_kinds
 from synthmon.language.sessions import compile_sessions
 from synthmon.language.settings import Settings
 from synthmon.language.settings_read import SettingsRead, settings_of
-from synthmon.language.sources import Sources, why
+from synthmon.language.sources import Sources, too_large, why
 from synthmon.language.workshop import Workshop
 
 
@@ -184,7 +184,8 @@ def _compile_file(file: str, mark: str, shop: Workshop) -> _Made:
         documents, problems = shop.sources.documents(file)
     except OSError as error:
         fault = f"The file cannot be read: {why(error)}."
-        return _Made(mark, (), (Problem(Place(file), "unreadable-file", fault, "Check its path and its permissions."),))
+        remedy = "Split it into several files." if too_large(error) else "Check its path and its permissions."
+        return _Made(mark, (), (Problem(Place(file), "unreadable-file", fault, remedy),))
     compiled = tuple(compile_document(document, shop) for document in documents)
     if not documents and not problems:
         problems = (Problem(Place(file), "no-journey", "The file is empty.", "Begin with `journey: a-name`."),)

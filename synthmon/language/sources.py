@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path as FilePath
 
@@ -60,9 +61,15 @@ def _read(file: str) -> bytes | OSError:
             content = opened.read(LARGEST_BYTES + 1)
     except OSError as error:
         return error
-    return OSError("it is larger than 1 MiB") if len(content) > LARGEST_BYTES else content
+    return OSError(errno.EFBIG, "it is larger than 1 MiB") if len(content) > LARGEST_BYTES else content
 
 
 def why(error: OSError) -> str:
     """What went wrong with a file, for a person."""
-    return (error.strerror or str(error)).lower()
+    said = error.strerror or str(error)
+    return said if too_large(error) else said.lower()
+
+
+def too_large(error: OSError) -> bool:
+    """Whether the file is there, and too large to be read."""
+    return error.errno == errno.EFBIG

@@ -50,6 +50,8 @@ _EXPRESSION = re.compile(r"^\s*(- |\w+:\s).*(==|!=|<=|>=|&&|\|\||[<>]|\w\()")
 def _hint(said: str) -> str:
     if "mapping values are not allowed" in said:
         return "Put a text with `: ` in it in quotes, or correct the indentation."
+    if "',' or" in said:
+        return "Inside of { } or [ ], put a text that has a bracket or a comma in it in quotes, or close the bracket."
     if "end of stream" in said:
         return "Close the quote or the bracket that is open."
     if "block" in said or "expected" in said:

@@ -10,6 +10,7 @@ from typing import Any
 from synthmon.core import secrets
 from synthmon.core.expressions import ExpressionError, Scope
 from synthmon.core.journey import Journey, Step
+from synthmon.core.lengths import written
 from synthmon.core.run import Original, Run, run_names
 from synthmon.core.undo.owed import described
 from synthmon.identities.invent import invent
@@ -69,7 +70,7 @@ def _step(step: Step, names: dict[str, Any]) -> Iterator[Line]:
         yield _line(f"      saves {step.id}.{name} = {kept.text}", "dim")
     if step.undo:
         undone = described(step.undo.spec, names, "") or step.undo.spec.kind
-        yield _line(f"      taken back by {undone}, at the latest after {step.undo.ttl_s:g}s", "dim")
+        yield _line(f"      taken back by {undone}, at the latest after {written(step.undo.ttl_s)}", "dim")
     elif step.leaves:
         yield _line(f"      leaves {step.leaves}", "dim")
 
@@ -79,8 +80,9 @@ def _request(step: Step, names: dict[str, Any]) -> str:
     try:
         request = step.spec.render(Scope(names))
     except ExpressionError:
-        unknown = sorted(step.spec.refs - names.keys())
-        return f"{step.spec.kind}, with {', '.join(unknown)} from steps before"
+        unknown = ", ".join(sorted(step.spec.refs - names.keys()))
+        said = secrets.masked(described(step.spec, names, "")) or step.spec.kind
+        return f"{said}, with {unknown} from steps before"
     return secrets.masked(step.spec.describe(request, None))
 
 

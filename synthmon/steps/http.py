@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -190,9 +191,7 @@ def _target(keys: HttpKeys, make: Maker) -> tuple[str, UrlTemplate]:
     first = parts[0] if parts and isinstance(parts[0], str) else ""
     method, space, rest = first.partition(" ")
     if method not in METHODS or not space:
-        make.fault(
-            path, "http-method", f"{keys.http!r} does not begin with a method.", f"Write one of {_listed(METHODS)}."
-        )
+        make.fault(path, "http-method", f"{keys.http!r} does not begin with a method.", _method_meant(keys.http))
         return "GET", url_template(("/",))
     rest = rest.lstrip()
     if not rest and len(parts) == 1:
@@ -240,6 +239,12 @@ def _check_headers(keys: HttpKeys, make: Maker) -> None:
     for name in keys.headers:
         if why := why_not(name):
             make.fault(("headers", name), "http-header", f"The header {name!r} {why}.", "Leave it out.")
+
+
+def _method_meant(said: str) -> str:
+    """The method that was probably meant, or all there are."""
+    near = get_close_matches(said.partition(" ")[0].upper(), METHODS, 1)
+    return f"Did you mean {near[0]}?" if near else f"Write one of {_listed(METHODS)}."
 
 
 def _listed(words: tuple[str, ...] | list[str]) -> str:

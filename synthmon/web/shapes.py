@@ -7,6 +7,7 @@ from typing import Any
 
 from synthmon.core.errors import Problem
 from synthmon.core.journey import Cron, Every, Journey
+from synthmon.core.lengths import written
 from synthmon.core.run import Record
 from synthmon.core.status import JourneyStatus, Reloaded
 from synthmon.core.timeline import timeline
@@ -133,16 +134,9 @@ def schedule(journey: Journey) -> str:
     """The schedule as it is written: `every 1m`, `cron */5 * * * * (Europe/Berlin)`."""
     match journey.schedule:
         case Every(interval_s):
-            return f"every {_duration(interval_s)}"
+            return f"every {written(interval_s)}"
         case Cron(text, timezone):
             return f"cron {text} ({timezone})"
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
 
 
 def _kind(step: Any) -> str:

@@ -146,6 +146,29 @@ def test_check_of_a_path_that_is_not_there_ends_with_3(bench: Bench) -> None:
     assert "no-such-folder" in done.err
 
 
+def test_check_of_a_folder_without_a_journey_is_not_green(bench: Bench) -> None:
+    done, as_json = bench.run("check", "probes"), bench.run("check", "probes", "--json")
+
+    assert done.code == as_json.code == 3
+    assert "There is no journey in probes." in done.err
+    assert as_json.json == {"journeys": [], "problems": []}
+
+
+def test_check_says_which_of_its_lines_is_only_a_warning(bench: Bench) -> None:
+    bench.write(GOOD.replace("journey: making", "journey: slow").replace("every: 1m", "every: 5s"), WRONG)
+
+    done = bench.run("check", "probes")
+
+    slow, wrong = (
+        [line for line in done.err.splitlines() if line.startswith(f"probes/{name}.yaml:")]
+        for name in ("slow", "wrong")
+    )
+    assert slow
+    assert all("  warning: " in line for line in slow)
+    assert wrong
+    assert not any("warning: " in line for line in wrong)
+
+
 # run --------------------------------------------------------------------------------------------------------------
 
 
@@ -222,7 +245,21 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(bench: Bench) -> N
     assert done.code == 0
     assert "POST /things" in done.out
     assert "size(body.things) == 1" in done.out
+    assert "taken back by DELETE /things/ONE_ID, at the latest after 10m" in done.out
     assert bench.things.requests == []
+
+
+def test_a_dry_run_names_the_request_that_waits_for_a_value_of_an_earlier_step(bench: Bench) -> None:
+    bench.write(
+        GOOD.replace(
+            'http: GET /things\n    params: {reference: "${vars.reference}"}\n    expect:',
+            "http: GET /things/${one.id}\n    expect:",
+        )
+    )
+
+    done = bench.run("run", "making", "--dry-run")
+
+    assert "GET /things/ONE_ID, with one.id from steps before" in done.out
 
 
 @pytest.mark.platform_limit("netns")

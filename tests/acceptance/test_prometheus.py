@@ -155,7 +155,7 @@ async def test_a_broken_journey_reaches_the_pager_with_its_labels_and_calms_down
         "system": "things",
     }
     assert receivers == ["page"]
-    assert alerts["listing"]["annotations"]["summary"] == "Things are listed fails"
+    assert alerts["listing"]["annotations"]["summary"] == "listing fails: “Things are listed”"
     assert [each["name"] for each in alerts["listing-again"]["receivers"]] == ["ticket"]
     # an exemplar only travels in OpenMetrics, and leads to the run
     assert exemplars & {run["id"] for run in runs["runs"]}

@@ -94,5 +94,5 @@ async def test_a_broken_journey_reaches_the_pager_through_the_shipped_rules(tmp_
 
     assert early == []
     assert alert["labels"]["journey"] == "checkout"
-    assert alert["annotations"]["summary"] == "An order is paid fails"
+    assert alert["annotations"]["summary"] == "checkout fails: “An order is paid”"
     assert [receiver["name"] for receiver in alert["receivers"]] == ["page"]

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthmon.language.documents import MOST_DOCUMENTS, read
+from synthmon.language.documents import LARGEST_BYTES, MOST_DOCUMENTS, read
+from synthmon.language.load import load
 from tests.language.yaml_bombs import BOMBS
 
 
@@ -185,3 +187,23 @@ def test_any_characters_give_values_or_problems_and_never_an_exception(text: str
 
     assert isinstance(documents, tuple)
     assert isinstance(problems, tuple)
+
+
+def test_the_first_byte_that_is_not_utf8_is_named_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "latin.yaml"
+    file.write_bytes(b"journey: a\ntitle: caf\xe9\n")
+
+    problems = load([file], [], environ={}).problems
+
+    assert [str(problem.place) for problem in problems] == [f"{file}:2:11"]
+    assert problems[0].remedy == "Save it as UTF-8."
+
+
+def test_a_file_that_is_too_large_is_to_be_split(tmp_path: Path) -> None:
+    file = tmp_path / "large.yaml"
+    file.write_text("# " + "x" * LARGEST_BYTES)
+
+    problems = load([file], [], environ={}).problems
+
+    said = [(problem.fault, problem.remedy) for problem in problems]
+    assert said == [("The file cannot be read: it is larger than 1 MiB.", "Split it into several files.")]
