@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.servers.ports import free_port
 
 SHIPPED = Path(__file__).parents[2] / "probes"
 CLOSES_S = 30.0
@@ -30,8 +31,7 @@ class OpenShop:
 @contextmanager
 def open_shop(folder: Path) -> Iterator[OpenShop]:
     """A shop on free ports, with its logs in `folder`."""
-    with socket.create_server(("127.0.0.1", 0)) as found:  # the shop is there before the daemon that hears its spans
-        hooks = f"127.0.0.1:{found.getsockname()[1]}"
+    hooks = f"127.0.0.1:{free_port()}"  # the shop is there before the daemon that hears its spans
     command = [sys.executable, "-m", "synthmon.demo", "--port", "0", "--dir", str(folder), "--otlp", f"http://{hooks}"]
     with (folder.parent / f"{folder.name}.log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

@@ -41,7 +41,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OpenShop, P
     with open_shop(folder / "shop") as shop:
         lay_out_shipped(folder, shop, "15s")
         settings = folder / "synthmon.yaml"
-        settings.write_text(settings.read_text().replace("lag: 1s", "lag: 200ms"))
+        settings.write_text(settings.read_text().replace("lag: 1s", "lag: 500ms"))
         for name in ("signup-sequence", "order-sequence"):
             probe = folder / "probes" / f"{name}.yaml"
             kept = re.sub(r"    - (once|never|follows): .*\n(      within: 4s\n)?", "", probe.read_text())

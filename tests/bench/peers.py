@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from tests.bench.ports import free_port
 from tests.bench.processes import Bench, Unmeasured, charge, running
+from tests.servers.ports import free_port
 
 PROGRAM = "prometheus-blackbox-exporter"
 _LANES = 16

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.bench import journeys
 from tests.bench.figures import Row, median
-from tests.bench.ports import free_port
 from tests.bench.processes import Bench, Process, Unmeasured, charge, fetch, in_turn, running
+from tests.servers.ports import free_port
 
 RATE = 150  # three-step journeys a second
 

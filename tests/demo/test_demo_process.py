@@ -18,6 +18,7 @@ from shop_visitor import servers_in
 
 from synthmon.demo.__main__ import main
 from synthmon.demo.client import DemoTrouble, break_fault, faults, mend
+from tests.servers.ports import free_port
 
 LIMIT_S = 30.0
 
@@ -84,8 +85,7 @@ def test_the_shop_closes_by_itself_after_the_given_time(tmp_path: Path) -> None:
 
 
 def test_its_nats_server_takes_the_port_that_it_is_told(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
 
     with (
         shop_process("--dir", str(tmp_path), "--nats-port", str(port)),
@@ -137,7 +137,6 @@ def test_the_client_breaks_and_mends_a_running_shop(tmp_path: Path) -> None:
 
 
 def test_the_client_says_what_to_do_when_no_shop_is_open() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(DemoTrouble, match=r"python -m synthmon\.demo"):
         faults(url)

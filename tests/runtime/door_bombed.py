@@ -7,11 +7,14 @@ import json
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from synthmon.core.door import HttpRequest
 from tests.runtime.door_servers import ENVELOPE, door_to, shop, troubled
+
+PATIENT = replace(ENVELOPE, timeout_s=60)  # what a bomb costs is told in processor time: the machine may be busy
 
 
 async def main(transport: str, ports: list[str]) -> None:
@@ -21,18 +24,17 @@ async def main(transport: str, ports: list[str]) -> None:
     async with door_to(shop("http://127.0.0.1", transport=transport)) as door:
         # what the first answer imports and builds is not the bomb's
         first, *others = ports
-        await door.http(HttpRequest("GET", f"http://127.0.0.1:{first}/"), ENVELOPE)
+        await door.http(HttpRequest("GET", f"http://127.0.0.1:{first}/"), PATIENT)
         for port in others:
             longest[0] = 0.0
             before_bytes = start_counting()
-            began_s, cpu_s = time.monotonic(), time.process_time()
-            trouble = troubled(await door.http(HttpRequest("GET", f"http://127.0.0.1:{port}/"), ENVELOPE))
-            took_s, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
+            cpu_s = time.process_time()
+            trouble = troubled(await door.http(HttpRequest("GET", f"http://127.0.0.1:{port}/"), PATIENT))
+            cpu_s = time.process_time() - cpu_s
             told.append(
                 {
                     "reason": trouble.reason,
                     "grown_bytes": most_bytes() - before_bytes,
-                    "took_s": took_s,
                     "cpu_s": cpu_s,
                     "blocked_s": longest[0],
                 }

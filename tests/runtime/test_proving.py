@@ -17,7 +17,7 @@ READ_BACK = """
   - id: there
     http: GET /orders
     params: {tag: "${vars.tag}"}
-    timeout: 1s
+    timeout: 3s
     within: 2s after order
     expect:
       - status == 200

@@ -14,7 +14,6 @@ from tests.runtime.wire_servers import (
     OK,
     answering,
     black_hole,
-    closed_port,
     fetch,
     on_every_loop,
     open_files,
@@ -23,13 +22,14 @@ from tests.runtime.wire_servers import (
     transport,
     until_open,
 )
+from tests.servers.ports import free_port
 
 CLOSE = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 
 
 @on_every_loop
 async def test_a_refused_connection_says_where_and_why() -> None:
-    stamps, port = Stamps(), closed_port()
+    stamps, port = Stamps(), free_port()
     async with transport() as wire:
         with pytest.raises(httpx.ConnectError, match=rf"127\.0\.0\.1 port {port}: .*refused") as caught:
             await fetch(wire, f"http://127.0.0.1:{port}/", stamps=stamps)
@@ -69,7 +69,7 @@ async def test_an_address_that_does_not_answer_gets_a_head_start_and_no_more() -
 
 
 async def test_every_address_that_failed_is_named() -> None:
-    port = closed_port()
+    port = free_port()
     async with transport(resolving_to("127.0.0.2", "127.0.0.3")) as wire:
         with pytest.raises(httpx.ConnectError, match=r"127\.0\.0\.2 .*refused, 127\.0\.0\.3 .*refused"):
             await fetch(wire, f"http://shop.test:{port}/")
@@ -79,7 +79,7 @@ async def test_the_failure_that_met_the_target_is_told_before_one_of_our_own_rou
     stamps = Stamps()
     async with transport(resolving_to("255.255.255.255", "127.0.0.2")) as wire:
         with pytest.raises(httpx.ConnectError) as caught:
-            await fetch(wire, f"http://shop.test:{closed_port()}/", stamps=stamps, within_s=5)
+            await fetch(wire, f"http://shop.test:{free_port()}/", stamps=stamps, within_s=5)
 
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert stamps.address == "127.0.0.2"

@@ -13,10 +13,10 @@ import pytest
 from synthmon.runtime.outbound.stamps import Stamps
 from synthmon.runtime.wire.connection import Connection
 from synthmon.runtime.wire.parse import Answer
-from synthmon.runtime.wire.stamping import SO_TIMESTAMPING, read_stamp, stepped, wall_minus_monotonic_ns
+from synthmon.runtime.wire.stamping import SO_TIMESTAMPING, STEP_NS, read_stamp, stepped, wall_minus_monotonic_ns
 from tests.runtime.wire_servers import OK, fetch, on_every_loop, transport
 
-BLOCKED_S = 0.4
+BLOCKED_S = 1.5
 LATER_S = 0.1
 
 
@@ -74,12 +74,12 @@ async def test_a_clock_that_was_set_in_between_is_flagged_and_the_stamp_not_used
 
 def test_a_stamp_is_told_on_the_monotonic_clock() -> None:
     ahead_ns = wall_minus_monotonic_ns()
-    now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
+    before_ns, wall_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
     stamp = struct.pack("@ll", wall_ns // 10**9, wall_ns % 10**9) + bytes(32)
 
     told = read_stamp([(socket.SOL_SOCKET, SO_TIMESTAMPING, stamp)], ahead_ns)
 
-    assert told == pytest.approx(now_ns, abs=50_000_000)
+    assert before_ns - STEP_NS <= told <= after_ns + STEP_NS
 
 
 @pytest.mark.parametrize("ancillary", [[], [(0, 0, bytes(48))], [(socket.SOL_SOCKET, SO_TIMESTAMPING, bytes(48))]])

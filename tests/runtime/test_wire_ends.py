@@ -13,7 +13,6 @@ from tests.runtime.wire_servers import (
     OK,
     answering,
     black_hole,
-    closed_port,
     fetch,
     on_every_loop,
     open_files,
@@ -23,6 +22,7 @@ from tests.runtime.wire_servers import (
     transport,
     until_open,
 )
+from tests.servers.ports import free_port
 
 
 @on_every_loop
@@ -37,7 +37,7 @@ async def test_a_drip_of_bytes_ends_at_the_deadline() -> None:
     stamps = Stamps()
     async with serving(drip) as served, transport() as wire:
         with pytest.raises(httpx.ReadTimeout, match="not complete"):
-            await fetch(wire, served.url(), stamps=stamps, within_s=0.3)
+            await fetch(wire, served.url(), stamps=stamps, within_s=1.5)
 
     assert stamps.first_byte_ns
     assert not stamps.done_ns
@@ -47,7 +47,7 @@ async def test_a_drip_of_bytes_ends_at_the_deadline() -> None:
 async def test_silence_ends_at_the_deadline() -> None:
     async with serving(silent) as served, transport() as wire:
         with pytest.raises(httpx.ReadTimeout, match="did not answer") as caught:
-            await fetch(wire, served.url(), within_s=0.2)
+            await fetch(wire, served.url(), within_s=1.5)
         await served.gone.wait()
 
     assert caught.value.request.url == served.url()
@@ -62,7 +62,7 @@ async def test_a_server_that_reads_nothing_ends_at_the_deadline() -> None:
     stamps = Stamps()
     async with serving(deaf) as served, transport() as wire:
         with pytest.raises(httpx.WriteTimeout):
-            await fetch(wire, served.url(), "POST", content=b"a" * 20_000_000, stamps=stamps, within_s=0.3)
+            await fetch(wire, served.url(), "POST", content=b"a" * 20_000_000, stamps=stamps, within_s=1.5)
 
     assert stamps.written
 
@@ -137,7 +137,7 @@ async def test_the_end_of_a_run_fails_what_is_in_flight_and_closes_what_is_idle(
 @on_every_loop
 async def test_five_hundred_failing_requests_leave_no_file_open() -> None:
     stages = [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", b"SSH-2.0\r\n", OK + b"junk"]
-    refused = closed_port()
+    refused = free_port()
     async with serving(answering(*stages[:1], then_close=True)) as first:
         before = open_files()
         for stage in stages:

@@ -21,7 +21,7 @@ async def test_a_request_that_waits_for_its_turn_is_called_back_at_once_and_only
         await asyncio.sleep(0.05)
 
         door.withdraw()
-        called_back = troubled(await asyncio.wait_for(waiting, 1.0))
+        called_back = troubled(await asyncio.wait_for(waiting, 30))
         refused = troubled(await door.http(POST, PATIENT))
         answered(await door.http(DELETE, replace(PATIENT, clean_up=True)))
 

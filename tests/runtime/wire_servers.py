@@ -46,7 +46,7 @@ def on_every_loop(test: Callable[[], Awaitable[None]]) -> Callable[[str], None]:
 
     def run(loop: str) -> None:
         with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-            runner.run(asyncio.wait_for(test(), 30))
+            runner.run(asyncio.wait_for(test(), 90))
 
     run.__name__, run.__module__ = test.__name__, test.__module__
     return pytest.mark.parametrize("loop", LOOPS)(run)
@@ -175,7 +175,7 @@ def open_files() -> int:
 
 async def until_open(files: int) -> None:
     """The server's side of a connection closes a moment later than ours."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while open_files() > files:  # noqa: ASYNC110  (the kernel tells nobody)
             await asyncio.sleep(0.01)
 
@@ -197,9 +197,3 @@ def resolving_to(*hosts: str) -> Resolve:
         return [Address(socket.AF_INET6 if ":" in h else socket.AF_INET, h, port) for h in hosts]
 
     return resolve
-
-
-def closed_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

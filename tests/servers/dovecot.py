@@ -9,12 +9,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.ports import free_port
 from tests.servers.process import program, until
 
 USER, PASSWORD = "probe", "open-sesame-please"
@@ -73,7 +73,7 @@ async def dovecot(
         folder.chmod(0o755)
         for part in ("mail", "mail/cur", "mail/new", "mail/tmp"):
             shutil.chown(folder / part, *who())
-    port = port or _free_port()
+    port = port or free_port()
     (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
     (folder / "dovecot.conf").write_text(_config(folder, port, tls, idle))
     (folder / "run" / "master.pid").unlink(missing_ok=True)
@@ -104,12 +104,6 @@ async def _greeting(port: int, process: asyncio.subprocess.Process, folder: Path
         finally:
             writer.close()
     return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _config(folder: Path, port: int, tls: tuple[Path, Path] | None, idle: bool) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from tests.servers.ports import free_port
 from tests.servers.process import program, running, until
 
 
@@ -101,13 +102,6 @@ async def kafka(
             yield server
         finally:
             server.kill()
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pymysql
 
+from tests.servers.ports import free_port
 from tests.servers.process import program
 
 _UP_S = 60.0
@@ -26,7 +26,7 @@ class Mariadb:
         self._folder, self._options = folder, options
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     def do(self, sql: str, database: str | None = None) -> Sequence[Sequence[object]]:
         """Ask it as `root`, past synthmon."""
@@ -113,9 +113,3 @@ def mariadb(options: Sequence[str] = ()) -> Iterator[Mariadb]:
             server.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.ports import free_port
 from tests.servers.process import program, running, until
 
 
@@ -32,7 +32,7 @@ async def mosquitto(
 ) -> AsyncIterator[Mosquitto]:
     """Start with these lines of its configuration; port 0 takes a free one."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = port or _free_port()
+    port = port or free_port()
     config, log = folder / "mosquitto.conf", folder / "mosquitto.log"
     lines = (f"listener {port} 127.0.0.1", *options, "user root", "log_type all", "log_dest stderr")
     config.write_text("\n".join(lines) + "\n")
@@ -51,9 +51,3 @@ async def mosquitto(
 
         await until(look, "Mosquitto")
         yield Mosquitto(port, process.pid)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

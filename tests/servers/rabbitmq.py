@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.servers.ports import free_port
 from tests.servers.process import program
 
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # not the wrapper in the search path: that one changes the user
@@ -30,7 +31,7 @@ class RabbitMQ:
 
     def __init__(self, folder: Path, tls: Mapping[str, Path]) -> None:
         self._folder = folder
-        self.port, self.tls_port, dist, epmd = _free_ports(4)
+        self.port, self.tls_port, dist, epmd = (free_port() for _ in range(4))
         self._log = folder / "rabbitmq.log"
         self._environ = {
             "PATH": os.environ["PATH"],
@@ -168,15 +169,3 @@ def _definitions() -> Mapping[str, object]:
             {"user": "stranger", "vhost": "/", "configure": "", "write": "", "read": ""},
         ],
     }
-
-
-def _free_ports(n: int) -> list[int]:
-    """All of them at once, so that none is given twice."""
-    probes = [socket.socket() for _ in range(n)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

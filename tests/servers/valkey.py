@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.servers.ports import free_port
 from tests.servers.process import program, running, said
 
 
@@ -52,13 +52,6 @@ async def valkey(folder: Path, port: int = 0, options: Sequence[str] = ()) -> As
             yield server
         finally:
             server.kill()
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _server() -> str:

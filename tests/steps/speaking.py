@@ -51,13 +51,6 @@ async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIte
         await asyncio.sleep(0)
 
 
-async def closed_port() -> int:
-    """A port at which nobody listens."""
-    async with listening(_silent) as port:
-        pass
-    return port.port
-
-
 async def run_steps(folder: Path, steps: str, base: str, options: str = "", secrets: str = "") -> Record:
     """The record of one run of these steps at a system of this base; `options` are more keys of the system."""
     return await run_probe(folder, probe(steps), settings(base, options, secrets))
@@ -72,7 +65,3 @@ def probe(steps: str) -> str:
 def settings(base: str, options: str = "", secrets: str = "") -> str:
     lines = f"systems:\n  shop:\n    base: {base}\n" + textwrap.indent(textwrap.dedent(options).strip("\n"), "    ")
     return f"{lines}\n{textwrap.dedent(secrets)}"
-
-
-async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()

@@ -26,9 +26,10 @@ from synthmon.core.system import System
 from synthmon.runtime.browser.chromium import Browsers
 from synthmon.runtime.doors import Doors
 from tests.connections.running import faults, run_probe
+from tests.servers.ports import free_port
 from tests.servers.process import program
 from tests.steps.pages import browse, processes_of, redirect, site
-from tests.steps.speaking import closed_port, listening, probe, settings
+from tests.steps.speaking import listening, probe, settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -438,7 +439,7 @@ async def test_a_page_that_never_comes_is_a_timeout(browsers: Browsers, tmp_path
 
 
 async def test_where_nobody_listens_it_is_refused(browsers: Browsers, tmp_path: Path) -> None:
-    record = await browse(browsers, tmp_path, one(), f"http://localhost:{await closed_port()}")
+    record = await browse(browsers, tmp_path, one(), f"http://localhost:{free_port()}")
 
     assert told(record)[:2] == (Outcome.FAILED, Reason.REFUSED), record.message
 

@@ -17,7 +17,8 @@ import pytest
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.steps import dns as kind
 from tests.connections.running import faults
-from tests.steps.speaking import closed_port, probe, run_steps, settings
+from tests.servers.ports import free_port
+from tests.steps.speaking import probe, run_steps, settings
 
 Answer = Callable[[dns.message.Message, bool], dns.message.Message | bytes | None]
 
@@ -202,7 +203,7 @@ async def test_nonsense_is_no_answer(tmp_path: Path) -> None:
 
 
 async def test_where_no_server_listens_there_is_no_answer(tmp_path: Path) -> None:
-    outcome, reason, message = await ask(tmp_path, await closed_port(), "count == 1", timeout="1s")
+    outcome, reason, message = await ask(tmp_path, free_port(), "count == 1", timeout="1s")
 
     assert (outcome, reason) == (Outcome.FAILED, Reason.TIMEOUT), message
 

@@ -11,8 +11,9 @@ import trustme
 
 from synthmon.core.outcomes import Outcome, Reason
 from tests.connections.running import faults
+from tests.servers.ports import free_port
 from tests.servers.stock_grpc import described, shop
-from tests.steps.speaking import closed_port, listening, probe, run_steps, settings
+from tests.steps.speaking import listening, probe, run_steps, settings
 
 CALL = """
 - id: tea
@@ -99,7 +100,7 @@ async def test_silence_is_a_timeout(tmp_path: Path) -> None:
 
 
 async def test_where_nobody_listens_it_is_refused(tmp_path: Path) -> None:
-    record = await run_steps(tmp_path, call(), base(await closed_port()))
+    record = await run_steps(tmp_path, call(), base(free_port()))
 
     assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.REFUSED), record.message
 

@@ -10,7 +10,8 @@ import pytest
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.steps.sse_stream import Memory, Parser
 from tests.connections.running import faults, run_probe
-from tests.steps.speaking import Port, closed_port, listening, probe, run_steps, settings
+from tests.servers.ports import free_port
+from tests.steps.speaking import Port, listening, probe, run_steps, settings
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n"
 STEP = """
@@ -127,7 +128,7 @@ async def test_silence_instead_of_an_answer_is_a_timeout(tmp_path: Path) -> None
 
 
 async def test_where_nobody_listens_it_is_refused(tmp_path: Path) -> None:
-    outcome, reason, message = await run(tmp_path, await closed_port())
+    outcome, reason, message = await run(tmp_path, free_port())
 
     assert (outcome, reason) == (Outcome.FAILED, Reason.REFUSED), message
 

@@ -13,7 +13,8 @@ import trustme
 
 from synthmon.core.outcomes import Outcome, Reason
 from tests.connections.running import faults, run_probe
-from tests.steps.speaking import Serve, closed_port, listening, probe, run_steps, settings
+from tests.servers.ports import free_port
+from tests.steps.speaking import Serve, listening, probe, run_steps, settings
 
 
 def greeting(text: bytes) -> Serve:
@@ -74,7 +75,7 @@ async def test_silence_is_a_timeout_and_theirs(tmp_path: Path) -> None:
 
 
 async def test_a_port_at_which_nobody_listens_refuses(tmp_path: Path) -> None:
-    outcome, reason, message = await run_greeted(tmp_path, await closed_port())
+    outcome, reason, message = await run_greeted(tmp_path, free_port())
 
     assert (outcome, reason) == (Outcome.FAILED, Reason.REFUSED), message
 

@@ -17,7 +17,8 @@ from websockets.datastructures import Headers
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.steps import websocket as kind
 from tests.connections.running import faults, run_probe
-from tests.steps.speaking import closed_port, listening, probe, run_steps, settings
+from tests.servers.ports import free_port
+from tests.steps.speaking import listening, probe, run_steps, settings
 
 Feed = Callable[[ServerConnection], Awaitable[None]]
 
@@ -140,7 +141,7 @@ async def test_a_server_that_does_not_speak_websocket_is_told(tmp_path: Path) ->
 
 
 async def test_where_nobody_listens_it_is_refused(tmp_path: Path) -> None:
-    record = await run_steps(tmp_path, feed(), base(await closed_port()), "writes: true")
+    record = await run_steps(tmp_path, feed(), base(free_port()), "writes: true")
 
     assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.REFUSED), record.message
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from synthmon.runtime.runner import Runner
 from tests.acceptance.target_faults.faults import Fault
 from tests.acceptance.target_faults.past import earlier_customer
 from tests.acceptance.target_faults.proxy import faulty
+from tests.servers.ports import free_port
 
 PROBES = Path(__file__).parents[3] / "probes"
 AT_ONCE = 4  # faults
@@ -127,8 +127,7 @@ def aimed_at(url: str, shop: Shop, settings: Settings) -> Settings:
 
 def somewhere() -> str:
     """Where a shop may send its spans: the run listens there afterwards."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return f"http://127.0.0.1:{found.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def hearing(shop: Shop, journeys: Sequence[Journey]) -> list[Journey]:
