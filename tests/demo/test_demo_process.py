@@ -138,5 +138,5 @@ def test_the_client_breaks_and_mends_a_running_shop(tmp_path: Path) -> None:
 
 def test_the_client_says_what_to_do_when_no_shop_is_open() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(DemoTrouble, match=r"python -m synthmon\.demo"):
+    with pytest.raises(DemoTrouble, match=r"make demo"):
         faults(url)

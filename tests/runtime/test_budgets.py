@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from synthmon.core.door import Envelope
 from synthmon.core.journey import Journey
@@ -31,7 +31,8 @@ def settings(**budget: int) -> Settings:
 
 async def run(stage: Stage, probe: Journey, times: int) -> None:
     for n in range(times):
-        stage.runner.take(replace(probe, name=f"journey-{n}"), Due(START, START))
+        slot = START + timedelta(seconds=60 * n)
+        stage.runner.take(replace(probe, name=f"journey-{n}"), Due(slot, slot))
         await asyncio.sleep(60)
 
 
