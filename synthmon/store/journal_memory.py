@@ -18,6 +18,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._claims: dict[_Slot, Claim] = {}
         self._newest: dict[tuple[str, str], datetime] = {}  # the newest slot taken of a journey in a location
+        self._gaps: dict[tuple[str, str], Claim] = {}  # and its newest gap
         self._unrecorded: dict[_Slot, Claim] = {}
         self._entries: dict[str, list[Entry]] = {}
         self._debts: dict[tuple[str, str], None] = {}  # (run, path), the oldest first
@@ -25,7 +26,8 @@ class MemoryJournal:
 
     async def claim(self, claim: Claim) -> bool:
         (slot,) = _slots_of(claim)
-        if slot in self._claims:
+        gap = self._gaps.get((claim.journey, claim.location))
+        if slot in self._claims or (gap is not None and gap.first is not None and gap.first < claim.slot < gap.slot):
             return False
         self._take(claim)
         return True
@@ -37,6 +39,7 @@ class MemoryJournal:
         newest = self._newest.get((claim.journey, claim.location))
         if newest is None or newest < (claim.first or claim.slot):
             self._take(claim)
+            self._gaps[claim.journey, claim.location] = claim
             return None
         return newest
 

@@ -95,6 +95,15 @@ INSERT INTO journal_claims (journey, location, slot_us, run_id, at_us, owner, ma
 SELECT journey, location, slot_us, run_id, at_us, :me, mark
 FROM unnest(CAST(:journeys AS text[]), CAST(:locations AS text[]), CAST(:slots AS bigint[]), CAST(:runs AS text[]),
     CAST(:ats AS bigint[]), CAST(:marks AS bigint[])) AS new(journey, location, slot_us, run_id, at_us, mark)
+WHERE new.run_id = '' OR NOT EXISTS ( -- between the two ends of a gap, which were taken together
+    SELECT 1
+    FROM (SELECT run_id, at_us, owner FROM journal_claims c WHERE c.journey = new.journey
+        AND c.location = new.location AND c.slot_us < new.slot_us ORDER BY c.slot_us DESC LIMIT 1) AS one
+    JOIN (SELECT run_id, at_us, owner FROM journal_claims c WHERE c.journey = new.journey
+        AND c.location = new.location AND c.slot_us > new.slot_us ORDER BY c.slot_us LIMIT 1) AS other
+        USING (run_id, at_us, owner)
+    WHERE run_id = ''
+)
 ORDER BY journey COLLATE "C", location COLLATE "C", slot_us
 ON CONFLICT DO NOTHING RETURNING journey, location, slot_us, mark
 """)

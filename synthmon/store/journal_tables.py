@@ -62,13 +62,22 @@ def make_tables(connection: sqlite3.Connection, where: str) -> None:
     connection.execute("COMMIT")
 
 
+# Not between the two ends of a gap, which were taken together.
+_INSERT_CLAIM = """
+INSERT INTO claims (journey, location, slot_us, run_id, at_us, owner) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM (SELECT run_id, at_us, owner FROM claims WHERE journey = ?1 AND location = ?2 AND slot_us < ?3
+        ORDER BY slot_us DESC LIMIT 1) AS begin
+    JOIN (SELECT run_id, at_us, owner FROM claims WHERE journey = ?1 AND location = ?2 AND slot_us > ?3
+        ORDER BY slot_us LIMIT 1) AS end USING (run_id, at_us, owner)
+    WHERE run_id = '' AND ?4 <> ''
+) ON CONFLICT DO NOTHING RETURNING 1
+"""
+
+
 def insert_claim(connection: sqlite3.Connection, row: Row, owner: str) -> bool:
-    taken = connection.execute(
-        "INSERT INTO claims (journey, location, slot_us, run_id, at_us, owner) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO NOTHING RETURNING 1",
-        (*row, owner),
-    ).fetchall()
-    return bool(taken)
+    return bool(connection.execute(_INSERT_CLAIM, (*row, owner)).fetchall())
 
 
 def insert_gap(connection: sqlite3.Connection, rows: Sequence[Row], owner: str) -> int | None:

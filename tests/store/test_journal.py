@@ -90,10 +90,11 @@ async def test_a_gap_of_which_somebody_has_a_slot_is_refused_whole_and_says_the_
     assert await journal.claim(a_claim(9)) is True
 
 
-async def test_neither_end_of_a_gap_that_was_claimed_can_be_claimed_for_a_run(journal: Journal) -> None:
-    await journal.claim_gaps([a_gap(1, 9)])
+async def test_no_slot_of_a_gap_that_was_claimed_can_be_claimed_for_a_run(journal: Journal) -> None:
+    await journal.claim(a_claim(0))
+    await journal.claim_gaps([a_gap(2, 9)])
 
-    assert [await journal.claim(a_claim(n)) for n in (1, 9, 10)] == [False, False, True]
+    assert [await journal.claim(a_claim(n)) for n in (1, 2, 3, 8, 9, 10)] == [True, False, False, False, False, True]
 
 
 async def test_of_many_who_claim_gaps_that_begin_with_one_slot_one_gets_it(journal: Journal) -> None:

@@ -105,7 +105,7 @@ class Journal(Protocol):
     """Durable before it returns. Raises `OSError` when it cannot write; nothing may leave then."""
 
     async def claim(self, claim: Claim) -> bool:
-        """Take a slot; False when it was taken before (by anyone, ever within retention)."""
+        """Take a slot; False when it was taken before, alone or in a gap (by anyone, ever within retention)."""
         ...
 
     async def claim_gaps(self, claims: Sequence[Claim]) -> Sequence[datetime | None]:
