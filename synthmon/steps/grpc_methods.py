@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,32 +77,27 @@ async def from_server(channel: Any, service: str, method: str, metadata: Sequenc
 async def _files(channel: Any, reflection: str, service: str, metadata: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """The file of a service, and all that it imports."""
     from google.protobuf import descriptor_pb2
-    from grpc.aio import AioRpcError
     from grpc_reflection.v1alpha import reflection_pb2 as words  # v1 has other names for the same bytes
 
-    call = channel.stream_stream(
+    ask = channel.unary_unary(  # a stream of one question: the status of a stream may get lost behind a late write
         f"/{reflection}/ServerReflectionInfo",
         request_serializer=words.ServerReflectionRequest.SerializeToString,
         response_deserializer=words.ServerReflectionResponse.FromString,
-    )(metadata=metadata)
+    )
     found: dict[str, Any] = {}
     asked = words.ServerReflectionRequest(file_containing_symbol=service)
-    wanted = {""}
+    told, wanted = set[str](), {service}
     while wanted and len(found) < MOST_FILES:
-        with suppress(AioRpcError, asyncio.InvalidStateError):  # it may be over already: reading tells how
-            await call.write(asked)
-        answer = await call.read()
-        if not isinstance(answer, words.ServerReflectionResponse) or answer.HasField("error_response"):
-            said = answer.error_response.error_message if hasattr(answer, "error_response") else "it said nothing"
-            raise NoMethod(f"the server does not know {service}: {said}")
+        answer = await ask(asked, metadata=metadata)
+        if answer.HasField("error_response"):
+            raise NoMethod(f"the server does not know {service}: {answer.error_response.error_message}")
         for raw in answer.file_descriptor_response.file_descriptor_proto:
             file = descriptor_pb2.FileDescriptorProto.FromString(raw)
             found[file.name] = file
-        wanted = {name for file in found.values() for name in file.dependency} - found.keys()
+        wanted = {name for file in found.values() for name in file.dependency} - found.keys() - told
         if wanted:
+            told.add(min(wanted))
             asked = words.ServerReflectionRequest(file_by_filename=min(wanted))
-    await call.done_writing()
-    call.cancel()
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -10,6 +11,7 @@ import pytest
 import trustme
 
 from synthmon.core.outcomes import Outcome, Reason
+from synthmon.steps.grpc_methods import NoMethod, from_server
 from tests.connections.running import faults
 from tests.servers.ports import free_port
 from tests.servers.stock_grpc import described, shop
@@ -137,6 +139,26 @@ async def test_a_server_without_reflection_asks_for_a_file(tmp_path: Path) -> No
         record = await run_steps(tmp_path, call(), base(server.port))
 
     assert "reflection is off" in record.message
+
+
+async def test_a_server_that_refuses_at_once_to_describe_itself_is_understood_each_time() -> None:
+    """The refusal may be there before the question has left, for the server does not wait for our loop."""
+    server = grpc.server(ThreadPoolExecutor(2))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+
+    async def asked() -> str:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(NoMethod) as caught:
+                await from_server(channel, "shop.Stocks", "Get", ())
+            return str(caught.value)
+
+    try:
+        for _ in range(20):
+            for said in await asyncio.gather(*(asked() for _ in range(16))):
+                assert "reflection is off" in said
+    finally:
+        server.stop(None).wait()
 
 
 async def test_over_tls_the_certificate_is_checked_and_a_secret_is_never_shown(
