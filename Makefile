@@ -20,8 +20,8 @@ help:  ## this list
 	@echo "synthmon: make TARGET"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.has-demo  ## start the demo shop (127.0.0.1:9870) and synthmon watching it (127.0.0.1:9880); FOR=60s ends it by itself
-	@$(VENV)/bin/synthmon demo $(if $(FOR),--for $(FOR))
+demo: $(VENV)/.has-demo  ## start the demo shop (127.0.0.1:9870) and synthmon watching it (127.0.0.1:9880); FOR=60s ends it by itself, PORT=10870 takes other ports
+	@$(VENV)/bin/synthmon demo $(if $(FOR),--for $(FOR)) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.has-dev  ## run the tests; ARGS="tests/core -k slots" picks some; with CI=true a skip is a failure
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not torture" $(ARGS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.servers.ports import free_port
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -47,9 +48,7 @@ def serving_payments(payments: Paying) -> Iterator[tuple[str, str]]:
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
 
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        hooks = f"127.0.0.1:{found.getsockname()[1]}"
+    hooks = f"127.0.0.1:{free_port()}"
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)

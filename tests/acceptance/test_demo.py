@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import html
 import json
@@ -11,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from synthmon.cli.demo import HOOKS, IMAP_PORT, LISTEN, NATS_PORT, SHOP_PORT
+from synthmon.cli.demo import Ports
 from synthmon.demo.client import break_fault, mend
 from synthmon.demo.faults import FAULTS
 from synthmon.language.load import load
@@ -30,7 +28,9 @@ from synthmon.web.words import spaced
 from tests.acceptance.daemon import DaemonProcess, wait_for
 from tests.acceptance.shop import SHIPPED as PROBES
 from tests.acceptance.shop import lay_out_shipped, open_shop
+from tests.servers.ports import free_port
 
+DEMO = [sys.executable, "-m", "synthmon", "demo"]
 TRACED = frozenset({"order-messages", "order-callback", "order-mail", "order-trace"})
 """Those that are told by its messages, its calls, its mails and its spans, and by the id in them."""
 TOLD = TRACED | {"order-sequence"}
@@ -229,15 +229,15 @@ def test_a_fault_turns_its_journeys_red_with_the_reason_and_no_others_until_it_i
 
 
 def test_the_demo_command_runs_and_ends_by_itself_and_leaves_no_process(tmp_path: Path) -> None:
-    with the_ports_of_the_demo():
+    with ports_of_a_demo() as ports:
         process = subprocess.Popen(
-            [sys.executable, "-m", "synthmon", "demo", "--for", "20s", "--dir", str(tmp_path)],
+            [*DEMO, "--port", str(ports.shop), "--for", "20s", "--dir", str(tmp_path)],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
         )
         try:
-            wait_for(lambda: _answers(f"http://{LISTEN}/healthz") or process.poll() is not None, 90)
+            wait_for(lambda: _answers(f"http://127.0.0.1:{ports.page}/healthz") or process.poll() is not None, 90)
             while_open = _processes_of(tmp_path)
             _, said = process.communicate(timeout=150)
         finally:
@@ -265,11 +265,11 @@ def test_the_demo_command_runs_and_ends_by_itself_and_leaves_no_process(tmp_path
 
 
 def test_a_demo_whose_terminal_is_closed_leaves_no_process(tmp_path: Path) -> None:
-    with the_ports_of_the_demo(), (tmp_path / "said").open("w") as said:
-        command = [sys.executable, "-m", "synthmon", "demo", "--dir", str(tmp_path)]
+    with ports_of_a_demo() as ports, (tmp_path / "said").open("w") as said:
+        command = [*DEMO, "--port", str(ports.shop), "--dir", str(tmp_path)]
         process = subprocess.Popen(command, stderr=said, stdin=subprocess.DEVNULL)
         try:
-            wait_for(lambda: _answers(f"http://{LISTEN}/healthz") or process.poll() is not None, 90)
+            wait_for(lambda: _answers(f"http://127.0.0.1:{ports.page}/healthz") or process.poll() is not None, 90)
             while_open = _processes_of(tmp_path)
             process.send_signal(signal.SIGHUP)
             code = process.wait(90)
@@ -282,24 +282,27 @@ def test_a_demo_whose_terminal_is_closed_leaves_no_process(tmp_path: Path) -> No
     assert wait_for(lambda: not _processes_of(tmp_path), 30, lambda: str(_processes_of(tmp_path)))
 
 
+def test_a_demo_whose_port_is_taken_says_so_and_how_to_have_another_before_it_starts_anything(tmp_path: Path) -> None:
+    with ports_of_a_demo() as ports, socket.create_server(("127.0.0.1", ports.page)):
+        command = [*DEMO, "--port", str(ports.shop), "--dir", str(tmp_path)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+
+    assert ended.returncode == 1
+    said = " ".join(ended.stderr.split())
+    assert f"Somebody listens on 127.0.0.1 at {ports.page} already" in said
+    assert f"synthmon demo --port {ports.shop + 1000}" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 @contextmanager
-def the_ports_of_the_demo() -> Iterator[None]:
-    """The demo has fixed ports: one at a time on a machine, and not beside somebody's own demo."""
-    with (Path(tempfile.gettempdir()) / "synthmon-demo-test.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        taken = [port for port in (SHOP_PORT, NATS_PORT, IMAP_PORT, *map(_port_of, (LISTEN, HOOKS))) if _is_taken(port)]
-        if taken:
-            pytest.skip(f"ports {taken} of the demo are in use here: stop what listens there")
-        yield
-
-
-def _port_of(listen: str) -> int:
-    return int(listen.rpartition(":")[2])
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def ports_of_a_demo() -> Iterator[Ports]:
+    """All of one demo, and not those that it has by itself: somebody's own demo may be open on this machine."""
+    for _ in range(100):
+        ports = Ports(free_port())
+        if not ports.taken():
+            yield ports
+            return
+    raise AssertionError("no room for a demo")
 
 
 def _answers(url: str) -> bool:
