@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from synthmon.core.journey import Cron
@@ -96,6 +97,17 @@ def stretch(cron: Cron, after: datetime, until: datetime) -> tuple[int, datetime
                 count, first, last = count + len(some), first or begin + some[0] * _MINUTE, begin + some[-1] * _MINUTE
         day += timedelta(days=1)
     return None if first is None else (count, first, last)
+
+
+@lru_cache(maxsize=4096)
+def longest_s(text: str) -> float:
+    """The longest time between two instants, in seconds, with no change of clocks between them."""
+    fields, first = parse(text), date(2024, 1, 1)
+    minutes = [60 * hour + minute for hour in fields.hours for minute in fields.minutes]
+    within = max((later - earlier for earlier, later in pairwise(minutes)), default=0)
+    days = [n for n in range(_DAYS_SEARCHED + _DAYS_SEARCHED) if fields.on(first + timedelta(days=n))]
+    apart = max(later - earlier for earlier, later in pairwise(days))
+    return 60.0 * max(within, 1440 * apart - minutes[-1] + minutes[0])
 
 
 def in_gap(cron: Cron, year: int) -> datetime | None:

@@ -43,7 +43,12 @@ class Family:
 _C, _G, _H = Form.COUNTER, Form.GAUGE, Form.HISTOGRAM
 
 INFO = Family("synthmon_journey", Form.INFO, "Who owns a journey, how it pages, which version runs.")
-INTERVAL = Family("synthmon_journey_interval_seconds", _G, "Seconds between two slots of a journey.", unit="seconds")
+INTERVAL = Family(
+    "synthmon_journey_interval_seconds",
+    _G,
+    "Seconds between two slots of a journey; by cron, the longest time between two.",
+    unit="seconds",
+)
 PAUSED = Family("synthmon_journey_paused", _G, "1 while a journey is paused.")
 ALERT_AFTER = Family("synthmon_alert_after_runs", _G, "Failed runs in a row after which somebody is told.")
 ALERT_LOCATIONS = Family("synthmon_alert_locations", _G, "Locations that must fail before somebody is told.")

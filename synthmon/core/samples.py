@@ -45,10 +45,11 @@ from synthmon.core.families import (
     Family,
     Form,
 )
-from synthmon.core.journey import Every, Journey, Slo
+from synthmon.core.journey import Journey, Slo
 from synthmon.core.outcomes import Outcome, Reason
 from synthmon.core.run import ODD_ORDER, Attempt, Record
 from synthmon.core.sequence.judgement import Verdict
+from synthmon.core.slots import longest_interval_s
 
 MOST_SERIES = 64
 """For one journey in one location, the journey's own constants included."""
@@ -157,8 +158,7 @@ def _constants(journey: Journey, paused: bool) -> Iterator[Constant]:
     }
     own = {_label_name(name): text for name, text in journey.labels.items()}
     yield Constant(INFO, 1, tuple((name, text) for name, text in (own | names).items() if text))
-    if isinstance(journey.schedule, Every):
-        yield Constant(INTERVAL, journey.schedule.interval_s)
+    yield Constant(INTERVAL, longest_interval_s(journey.schedule))
     yield Constant(PAUSED, int(paused))
     yield Constant(ALERT_AFTER, journey.alert.after)
     yield Constant(ALERT_LOCATIONS, journey.alert.locations)

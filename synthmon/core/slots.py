@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 
-from synthmon.core.cron import instants, stretch
+from synthmon.core.cron import instants, longest_s, stretch
 from synthmon.core.journey import Cron, Every
 
 ON_TIME_S = 0.25  # a bell this late is still on time
@@ -69,6 +69,15 @@ def interval_s(schedule: Every | Cron, now: datetime) -> float:
         case Cron():
             times = list(islice(instants(schedule, now), 9))
             return min((b - a).total_seconds() for a, b in pairwise(times))
+
+
+def longest_interval_s(schedule: Every | Cron) -> float:
+    """The most seconds from one slot to the next: over a weekend, for a journey of working days."""
+    match schedule:
+        case Every(seconds):
+            return seconds
+        case Cron(text):
+            return longest_s(text)
 
 
 def due(come: Gap, schedule: Every | Cron, name: str, now: datetime) -> Due:

@@ -181,11 +181,10 @@ def test_a_journeys_own_labels_never_hide_ours_nor_break_the_page():
     assert all(re.fullmatch("[a-z][a-z_]*", name) for name in labels)
 
 
-def test_a_cron_journey_states_no_interval():
-    told = {sample.family for sample in constants(a_journey(schedule=Cron("*/5 * * * *")))}
+def test_a_cron_journey_states_the_longest_time_between_two_slots():
+    told = {sample.family: sample.value for sample in constants(a_journey(schedule=Cron("0 9-17 * * mon-fri")))}
 
-    assert of.INTERVAL not in told
-    assert of.ALERT_AFTER in told
+    assert told[of.INTERVAL] == (48 + 16) * 3600  # from Friday at five to Monday at nine
 
 
 def test_the_first_certificate_to_expire_is_told_as_an_instant():

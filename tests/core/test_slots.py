@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from synthmon.core.cron import CronError, in_gap, instants, parse
 from synthmon.core.journey import Cron, Every
-from synthmon.core.slots import Gap, due, gap, next_slot, too_late
+from synthmon.core.slots import Gap, due, gap, longest_interval_s, next_slot, too_late
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -127,6 +127,31 @@ def test_cron_is_counted_as_it_is_named() -> None:
     found = gap(Cron("*/30 * * * *"), "a", NOON, NOON + timedelta(days=2))
 
     assert found == Gap(96, NOON + timedelta(minutes=30), NOON + timedelta(days=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("*/5 * * * *", 5 / 60),
+        ("0,5,30 * * * *", 0.5),
+        ("30 3 * * *", 24),
+        ("0 9-17 * * mon-fri", 64),
+        ("0 0 1 * *", 31 * 24),
+        ("0 6 1 * mon", 7 * 24),
+        ("0 0 29 feb *", 1461 * 24),
+    ],
+)
+def test_the_longest_time_between_two_slots(text: str, hours: float) -> None:
+    assert longest_interval_s(Cron(text)) == hours * 3600
+
+
+@pytest.mark.parametrize(
+    "text", ["*/7 * * * *", "3,50 2-4 * * *", "0 0 * * sat", "15 */6 2-9 * *", "0 12 10 * fri", "1 1 31 * *"]
+)
+def test_the_longest_time_is_the_longest_of_all_that_follow(text: str) -> None:
+    times = islice(takewhile(lambda at: at < NOON + timedelta(days=500), instants(Cron(text), NOON)), 200_000)
+
+    assert longest_interval_s(Cron(text)) == max((b - a).total_seconds() for a, b in pairwise(times))
 
 
 @pytest.mark.parametrize(
