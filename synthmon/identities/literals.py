@@ -141,13 +141,14 @@ _PHONE = re.compile(
     r"(?<![\w+.\-/])(?P<lead>\+|00)(?P<rest>[1-9](?:[ .\-]?\(?\d\)?){6,17})(?![\w+]|[.\-]\d)",
     re.ASCII,
 )
+_GOES_ON = re.compile(r"[.\-]\w", re.ASCII)  # an id whose first groups are digits: 00962148-7341-4548-a1b2
 
 
 def _phones(text: str) -> Iterator[Unsafe]:
     for match in _PHONE.finditer(text):
         digits = re.sub(r"\D", "", match["rest"].replace("(0)", ""))
         bare = match["rest"].isdigit()
-        if match["lead"] != "+" and bare and len(digits) < 11:
+        if match["lead"] != "+" and ((bare and len(digits) < 11) or _GOES_ON.match(text, match.end())):
             continue
         if _diallable(digits) and not is_fictitious_phone(f"+{digits}"):
             remedy = "Use identity.phone, or a number that the country's regulator keeps for fiction."

@@ -144,6 +144,9 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "A text looks like a real card, account, address or key.",
             "Use `identity.*`, a reserved value, or a secret.",
         ),
+        "plain-secret": _warning(
+            "A text is sent under the name of a secret, and written into the probe.", "Use `${secret.NAME}`."
+        ),
         # expressions
         "not-an-expression": _error("An expression is empty or not a text.", "Write CEL: status == 201."),
         "bad-expression": _error("Not an expression of CEL.", "The remedy at the place names the usual slip."),

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from synthmon.core.errors import Problem
+from synthmon.identities.credentials import looks_secret
 from synthmon.identities.literals import find_unsafe_literals
 from synthmon.language.faults import Faults
 from synthmon.language.marks import Path
 from synthmon.language.settings import Invented, Settings
 
 _MOST_IN_A_FILE = 5
+_SENT = frozenset({"headers", "json", "form", "query", "metadata", "vars"})
+_SHORTEST_SECRET = 8  # characters; a shorter one cannot be masked anyhow
 
 
 def owned_domains(settings: Settings) -> tuple[str, ...]:
@@ -20,8 +23,16 @@ def owned_domains(settings: Settings) -> tuple[str, ...]:
 
 
 def say_unsafe(tree: Any, paths: Iterable[Path], owned: tuple[str, ...], faults: Faults) -> None:
-    """Report every text below these paths, keys too, that looks live: a card, an account, an address, a key."""
+    """Report every text below these paths, keys too, that looks live: a card, an account, an address, a key.
+
+    Warn about one that is sent under a name such as `password`: anybody who reads the probe or its history sees it.
+    """
     leaves = [leaf for path in paths for leaf in _leaves(_at(tree, path), path)]
+    for path, value, is_key in leaves:
+        if not is_key and isinstance(value, str) and _is_plain_secret(path, value):
+            fault = f"`{path[-1]}` is written down here, and shown wherever the request is."
+            remedy = "Write `${secret.NAME}`, and its place into the settings: `secrets: {NAME: env:NAME}`."
+            faults.warn(path, "plain-secret", fault, remedy)
     if not find_unsafe_literals("\n".join(str(value) for _, value, _ in leaves), owned):
         return
     for path, value, is_key in leaves:
@@ -89,6 +100,13 @@ def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any, bool]]:
             for key, item in node.items():
                 yield (*path, key), key, True
                 yield from _leaves(item, (*path, key))
+
+
+def _is_plain_secret(path: Path, value: str) -> bool:
+    *above, name = path
+    if not isinstance(name, str) or not looks_secret(name) or _SENT.isdisjoint(above):
+        return False
+    return len(value) >= _SHORTEST_SECRET and "${" not in value
 
 
 def _at(tree: Any, path: Path) -> Any:

@@ -181,6 +181,7 @@ def test_values_are_masked_and_placed() -> None:
 def test_a_hundred_thousand_ids_are_not_taken_for_people() -> None:
     ids = [uuid.uuid4() for _ in range(20_000)]
     texts = [str(one) for one in ids] + [one.hex for one in ids] + [secrets.token_urlsafe(24) for _ in range(20_000)]
+    texts += ["00962148-7341-4548-a1b2-c3d4e5f60718"]  # digits as of a number abroad
     texts += [str(1_767_225_600_000 + n * 7919) for n in range(20_000)] + [f"ORD-{n:010d}" for n in range(20_000)]
 
     found = find_unsafe_literals("\n".join(texts))
